@@ -1,1 +1,2 @@
 //! vigia
+pub mod domain;

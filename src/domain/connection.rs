@@ -1,0 +1,3 @@
+//! conn
+/// X
+pub enum X {}

@@ -1,0 +1,167 @@
+//! Proof of an added margin whose reply was lost: the exchange is asked, nothing is sent again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::execution::Before;
+use super::units::Sats;
+
+/// The numbers of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofWindows {
+    /// How long after its signature the exchange may still accept a request.
+    pub request_validity: Duration,
+    /// What is added to that, for clocks and queues.
+    pub margin_of_safety: Duration,
+    /// How far two readings must lie apart.
+    pub between_readings: Duration,
+}
+
+impl Default for ProofWindows {
+    fn default() -> Self {
+        Self {
+            request_validity: Duration::from_secs(30),
+            margin_of_safety: Duration::from_secs(10),
+            between_readings: Duration::from_secs(2),
+        }
+    }
+}
+
+/// One reading of a trade's margin at the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reading {
+    /// When the reading was requested.
+    pub requested_at: DateTime<Utc>,
+    /// Margin then, in satoshis.
+    pub margin: Sats,
+    /// All that was ever cashed in from the margin, in satoshis.
+    pub sum_cash_in_margin: Sats,
+    /// Funding taken from the margin since the request was signed, in satoshis.
+    pub funding_since: Sats,
+}
+
+/// What the readings prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The margin was added, once.
+    Applied,
+    /// It was not, and can no longer be.
+    NotApplied,
+    /// It was not so far; read again at this time.
+    ReadAgain(DateTime<Utc>),
+    /// Something else happened to the margin meanwhile: only a person can tell.
+    Unclear {
+        /// What was added in all, in satoshis.
+        added: Sats,
+    },
+}
+
+impl Reading {
+    /// What was added to the margin since: `Δmargin + ΔsumCashInMargin + funding since`.
+    pub fn added_since(&self, before: &Before) -> Sats {
+        (self.margin - before.margin)
+            + (self.sum_cash_in_margin - before.sum_cash_in_margin)
+            + self.funding_since
+    }
+}
+
+/// Judges the readings made so far, oldest first, of a trade to which `amount` was to be added.
+pub fn add_margin(
+    before: &Before,
+    amount: Sats,
+    readings: &[Reading],
+    windows: &ProofWindows,
+) -> Verdict {
+    let settled = before.signed_at + windows.request_validity + windows.margin_of_safety;
+    let Some(last) = readings.last() else {
+        return Verdict::ReadAgain(before.signed_at);
+    };
+    let added = last.added_since(before);
+    if added == amount {
+        return Verdict::Applied;
+    }
+    if added != Sats::ZERO {
+        return Verdict::Unclear { added };
+    }
+    let first_settled = readings
+        .iter()
+        .find(|reading| reading.requested_at >= settled && reading.added_since(before) == added);
+    match first_settled {
+        None => Verdict::ReadAgain(settled),
+        Some(first) if last.requested_at >= first.requested_at + windows.between_readings => {
+            Verdict::NotApplied
+        }
+        Some(first) => Verdict::ReadAgain(first.requested_at + windows.between_readings),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: Before = Before {
+        margin: Sats(100_000),
+        sum_cash_in_margin: Sats(0),
+        signed_at: DateTime::UNIX_EPOCH,
+    };
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds)
+    }
+
+    fn reading(seconds: i64, margin: i64, cash_in: i64, funding: i64) -> Reading {
+        Reading {
+            requested_at: at(seconds),
+            margin: Sats(margin),
+            sum_cash_in_margin: Sats(cash_in),
+            funding_since: Sats(funding),
+        }
+    }
+
+    fn judge(readings: &[Reading]) -> Verdict {
+        add_margin(&BEFORE, Sats(5_000), readings, &ProofWindows::default())
+    }
+
+    #[test]
+    fn the_exact_amount_is_proof_at_once_whatever_was_cashed_in_or_paid_meanwhile() {
+        assert_eq!(judge(&[reading(1, 105_000, 0, 0)]), Verdict::Applied);
+        assert_eq!(judge(&[reading(1, 104_900, 0, 100)]), Verdict::Applied);
+        assert_eq!(judge(&[reading(1, 103_000, 2_000, 0)]), Verdict::Applied);
+        let late = [reading(1, 100_000, 0, 0), reading(39, 105_000, 0, 0)];
+        assert_eq!(judge(&late), Verdict::Applied);
+    }
+
+    #[test]
+    fn absence_needs_two_readings_after_the_request_can_no_longer_be_accepted() {
+        let before = reading(1, 100_000, 0, 0);
+        assert_eq!(judge(&[]), Verdict::ReadAgain(at(0)));
+        assert_eq!(judge(&[before]), Verdict::ReadAgain(at(40)));
+        assert_eq!(
+            judge(&[before, reading(39, 100_000, 0, 0)]),
+            Verdict::ReadAgain(at(40))
+        );
+        let one = reading(40, 100_000, 0, 0);
+        assert_eq!(judge(&[before, one]), Verdict::ReadAgain(at(42)));
+        assert_eq!(
+            judge(&[one, reading(41, 100_000, 0, 0)]),
+            Verdict::ReadAgain(at(42))
+        );
+        assert_eq!(
+            judge(&[one, reading(42, 100_000, 0, 0)]),
+            Verdict::NotApplied
+        );
+    }
+
+    #[test]
+    fn anything_else_is_unclear() {
+        let twice = Verdict::Unclear {
+            added: Sats(10_000),
+        };
+        assert_eq!(judge(&[reading(1, 110_000, 0, 0)]), twice);
+        let less = Verdict::Unclear { added: Sats(-1) };
+        assert_eq!(judge(&[reading(50, 99_999, 0, 0)]), less);
+    }
+}

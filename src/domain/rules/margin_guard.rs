@@ -1,0 +1,270 @@
+//! margin_guard: keeps a position from liquidation by adding margin or by closing it, as soon as a
+//! metric of danger reaches a threshold.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fields::{FieldError, Fields};
+use crate::domain::levels::Level;
+use crate::domain::maths;
+use crate::domain::position::{Position, Side};
+use crate::domain::units::{Price, Sats};
+
+/// How danger is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The exchange's margin ratio, see [`maths::margin_ratio`]: a very late signal.
+    MarginRatio,
+    /// The share of the margin that is lost, see [`maths::margin_used`].
+    MarginUsed,
+    /// The distance to liquidation, see [`maths::liquidation_distance`]; fires at or below.
+    LiquidationDistance,
+}
+
+impl Metric {
+    /// The metric's value for a position at a price.
+    pub fn value(self, position: &Position, at: Price) -> f64 {
+        match self {
+            Self::MarginRatio => maths::margin_ratio(position, at),
+            Self::MarginUsed => maths::margin_used(position, at),
+            Self::LiquidationDistance => maths::liquidation_distance(position, at),
+        }
+    }
+
+    /// Its name in configurations and audit entries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MarginRatio => "margin_ratio",
+            Self::MarginUsed => "margin_used",
+            Self::LiquidationDistance => "liquidation_distance",
+        }
+    }
+}
+
+/// What the guard does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GuardAction {
+    /// Closes the position.
+    ClosePosition,
+    /// Adds up to so many satoshis of margin, as far as balance and exchange allow.
+    AddMargin(Sats),
+}
+
+/// A margin guard that can be obeyed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarginGuard {
+    /// What it does.
+    pub action: GuardAction,
+    /// How danger is measured.
+    pub metric: Metric,
+    /// The value at which it acts, as a fraction.
+    pub threshold: f64,
+    /// The least time from the end of one execution to the next episode.
+    pub cooldown: Duration,
+}
+
+const DEFAULT_COOLDOWN_SECONDS: i64 = 60;
+const MOST_SATS: i64 = 2_100_000_000_000_000;
+const A_DAY_IN_SECONDS: i64 = 86_400;
+
+impl MarginGuard {
+    /// Reads `{ action, margin_threshold, add_margin_amount?, metric?, cooldown_seconds? }`.
+    ///
+    /// A ratio threshold over 1 is read as percent (90 is 0.9).
+    ///
+    /// # Errors
+    /// All that is wrong, by field.
+    pub fn parse(config: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(config);
+        let action = fields.choice(
+            "action",
+            &[("close_position", true), ("add_margin", false)],
+            None,
+        );
+        let metric = fields.choice(
+            "metric",
+            &[
+                ("margin_ratio", Metric::MarginRatio),
+                ("margin_used", Metric::MarginUsed),
+                ("liquidation_distance", Metric::LiquidationDistance),
+            ],
+            Some(Metric::MarginRatio),
+        );
+        let threshold = Self::threshold(&mut fields, metric);
+        let amount = fields.whole("add_margin_amount", 1..=MOST_SATS, "satoshis");
+        let cooldown = fields.whole("cooldown_seconds", 0..=A_DAY_IN_SECONDS, "seconds");
+        let action = match action {
+            Some(true) => {
+                if let Some(amount) = fields.get("add_margin_amount").cloned() {
+                    let allowed = "only with action add_margin; leave it out";
+                    fields.refuse("add_margin_amount", amount, allowed);
+                }
+                Some(GuardAction::ClosePosition)
+            }
+            Some(false) => fields
+                .require("add_margin_amount", amount, "satoshis to add, at least 1")
+                .map(|amount| GuardAction::AddMargin(Sats(amount))),
+            None => None,
+        };
+        let rule = (|| {
+            Some(Self {
+                action: action?,
+                metric: metric?,
+                threshold: threshold?,
+                cooldown: Duration::from_secs(
+                    cooldown.unwrap_or(DEFAULT_COOLDOWN_SECONDS).unsigned_abs(),
+                ),
+            })
+        })();
+        fields.finish(rule)
+    }
+
+    fn threshold(fields: &mut Fields<'_>, metric: Option<Metric>) -> Option<f64> {
+        const FIELD: &str = "margin_threshold";
+        let (allowed, most) = match metric {
+            Some(Metric::LiquidationDistance) => ("a fraction of the price over 0, under 1", 1.0),
+            _ => (
+                "a fraction over 0 up to 1, or a percentage over 1 up to 100",
+                100.0,
+            ),
+        };
+        let threshold = fields.number(FIELD, allowed, |number| {
+            number > 0.0 && (number < most || (number == most && most > 1.0))
+        });
+        fields
+            .require(FIELD, threshold, allowed)
+            .map(|number| if number > 1.0 { number / 100.0 } else { number })
+    }
+
+    /// Whether the danger has reached the threshold.
+    pub fn is_reached(&self, position: &Position, at: Price) -> bool {
+        let value = self.metric.value(position, at);
+        match self.metric {
+            Metric::LiquidationDistance => value <= self.threshold,
+            Metric::MarginRatio | Metric::MarginUsed => value >= self.threshold,
+        }
+    }
+
+    /// The prices at which it fires for a position: below for a long, above for a short.
+    pub fn level(&self, position: &Position) -> Level {
+        let reached = |at| self.is_reached(position, at);
+        match position.side {
+            Side::Buy => Level::falling(reached),
+            Side::Sell => Level::rising(reached),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_guard_of_the_old_worker_means_what_it_meant() {
+        let rule = MarginGuard::parse(&json!({"action": "close_position", "margin_threshold": 90}));
+        let rule = rule.unwrap();
+        assert_eq!((rule.metric, rule.threshold), (Metric::MarginRatio, 0.9));
+        assert_eq!(rule.cooldown, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn every_error_is_told_at_once_by_field() {
+        let config = json!({
+            "action": "add_margin", "margin_threshold": "high", "metric": "luck",
+            "cooldown_seconds": -1, "treshold": 1
+        });
+        let errors = MarginGuard::parse(&config).unwrap_err();
+        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        let expected = [
+            "metric",
+            "margin_threshold",
+            "cooldown_seconds",
+            "add_margin_amount",
+            "treshold",
+        ];
+        assert_eq!(fields, expected);
+        assert!(
+            errors[4].allowed.contains("margin_threshold"),
+            "{}",
+            errors[4]
+        );
+    }
+
+    #[test]
+    fn contradictions_and_impossible_values_are_refused() {
+        for (config, field) in [
+            (json!(null), "config"),
+            (json!({"action": "close_position"}), "margin_threshold"),
+            (
+                json!({"action": "close_position", "margin_threshold": 0}),
+                "margin_threshold",
+            ),
+            (
+                json!({"action": "close_position", "margin_threshold": 101}),
+                "margin_threshold",
+            ),
+            (
+                json!({"action": "close_position", "margin_threshold": 0.5,
+                       "add_margin_amount": 5}),
+                "add_margin_amount",
+            ),
+            (
+                json!({"action": "close_position", "margin_threshold": 5,
+                       "metric": "liquidation_distance"}),
+                "margin_threshold",
+            ),
+        ] {
+            let errors = MarginGuard::parse(&config).unwrap_err();
+            assert!(
+                errors.iter().any(|error| error.field == field),
+                "{config}: {errors:?}"
+            );
+        }
+    }
+
+    fn metric() -> impl Strategy<Value = Metric> {
+        prop_oneof![
+            Just(Metric::MarginRatio),
+            Just(Metric::MarginUsed),
+            Just(Metric::LiquidationDistance)
+        ]
+    }
+
+    fn side() -> impl Strategy<Value = Side> {
+        prop_oneof![Just(Side::Buy), Just(Side::Sell)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Level and decision agree at the level, a cent to each side of it, and anywhere else.
+        #[test]
+        fn level_and_decision_agree(
+            side in side(), metric in metric(), threshold in 0.001f64..1.0,
+            quantity in 1i64..500_000, price in 2_000u32..400_000, leverage in 1i64..=100,
+            added in 0i64..2_000_000, elsewhere in 100u64..100_000_000,
+        ) {
+            let position = Position::sample(side, quantity, f64::from(price) / 2.0, leverage);
+            prop_assume!(position.margin.0 > 0);
+            let position = maths::with_margin_added(&position, Sats(added));
+            let rule = MarginGuard {
+                action: GuardAction::ClosePosition, metric, threshold, cooldown: Duration::ZERO,
+            };
+            let level = rule.level(&position);
+            let edge = level.at_or_below.or(level.at_or_above).map_or(elsewhere, Price::cents);
+            for cents in [edge - 1, edge, edge + 1, elsewhere, edge / 2 + 1, edge * 2] {
+                let Some(at) = Price::from_cents(cents) else { continue };
+                if !(Price::MIN..=Price::MAX).contains(&at) { continue }
+                prop_assert_eq!(
+                    level.is_reached(at), rule.is_reached(&position, at), "{} at {}", cents, at
+                );
+            }
+        }
+    }
+}
