@@ -1,2 +1,4 @@
 //! vigia
 pub mod domain;
+pub mod journal;
+pub mod store;
