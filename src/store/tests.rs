@@ -401,6 +401,8 @@ async fn a_locked_database_is_unavailable_in_time_and_what_nobody_waits_for_is_n
             "readers go on"
         );
         release.0.send(()).unwrap();
+        // By itself, so that `second` does not share a batch with `third`.
+        fixture.sql("SELECT 1").await;
         fixture.account("third").await
     };
     let (locked, _) = tokio::join!(locking, waiting);
@@ -497,6 +499,37 @@ async fn a_full_queue_is_busy_and_a_full_disk_undoes_the_batch_and_no_more() {
     fixture.sql("PRAGMA max_page_count = 1000000").await;
     filling(fixture.store.clone()).await.unwrap();
     assert_eq!(before.len(), 1);
+}
+
+#[tokio::test]
+async fn when_sqlite_rolls_back_by_itself_the_whole_batch_is_told_and_the_next_one_stands() {
+    let fixture = Fixture::new().await;
+    // What SQLite does on a failing disk: the transaction is gone, savepoints and all.
+    let lost = || {
+        fixture.store.write(Kind::Several, |db| {
+            Box::pin(async move {
+                db.execute_unprepared("ROLLBACK").await?;
+                Err::<(), _>(StoreError::unavailable("the disk fails"))
+            })
+        })
+    };
+    assert_eq!(lost().await, Err(StoreError::unavailable("the disk fails")));
+    // In a transaction, which a connection that believes to be in one could not begin.
+    let alone = fixture.account("alone").await;
+    fixture.automation(&alone).await;
+    let store = &fixture.store;
+    let (before, lost, after) = tokio::join!(
+        store.add_account(new_account("before"), at(1)),
+        lost(),
+        store.add_account(new_account("after"), at(1))
+    );
+    assert_eq!(lost, Err(StoreError::unavailable("the disk fails")));
+    let stored = store.accounts().await.unwrap().rows;
+    let stands = |name: &str| stored.iter().any(|account| account.name == name);
+    for (name, answer) in [("before", before), ("after", after)] {
+        assert_eq!(answer.is_ok(), stands(name), "{name}: {answer:?}");
+    }
+    fixture.automation(&alone).await;
 }
 
 #[tokio::test]
