@@ -514,7 +514,6 @@ async fn when_sqlite_rolls_back_by_itself_the_whole_batch_is_told_and_the_next_o
         })
     };
     assert_eq!(lost().await, Err(StoreError::unavailable("the disk fails")));
-    // In a transaction, which a connection that believes to be in one could not begin.
     let alone = fixture.account("alone").await;
     fixture.automation(&alone).await;
     let store = &fixture.store;
@@ -530,6 +529,20 @@ async fn when_sqlite_rolls_back_by_itself_the_whole_batch_is_told_and_the_next_o
         assert_eq!(answer.is_ok(), stands(name), "{name}: {answer:?}");
     }
     fixture.automation(&alone).await;
+    // A connection that believes to be in the lost transaction still would only make a savepoint,
+    // which locks nothing.
+    let other = fixture.second().await;
+    let other = other.with_patience(Duration::from_millis(100));
+    let locked = store.write(Kind::Several, move |_| {
+        Box::pin(async move {
+            let refused = other
+                .add_account(new_account("other"), at(1))
+                .await
+                .is_err();
+            Ok::<_, StoreError>(refused)
+        })
+    });
+    assert!(locked.await.unwrap(), "the transaction does not lock");
 }
 
 #[tokio::test]
