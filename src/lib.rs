@@ -1,2 +1,5 @@
 //! vigia
+pub mod clock;
 pub mod domain;
+pub mod exchange;
+pub mod supervision;
