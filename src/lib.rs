@@ -1,5 +1,7 @@
 //! vigia
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod exchange;
 pub mod supervision;
+pub mod telemetry;
