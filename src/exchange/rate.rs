@@ -75,6 +75,14 @@ impl RateBudget {
     /// # Errors
     /// The time at which one is free, on the clock of `now`.
     pub fn spend(&self, spend: Spend, now: Duration) -> Result<(), Duration> {
+        self.spend_many(1, spend, now)
+    }
+
+    /// Spends several requests now, all or none.
+    ///
+    /// # Errors
+    /// As [`RateBudget::spend`].
+    pub fn spend_many(&self, many: usize, spend: Spend, now: Duration) -> Result<(), Duration> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         if now < spent.silent_until {
             return Err(spent.silent_until);
@@ -93,10 +101,11 @@ impl RateBudget {
                 .requests
                 .saturating_sub(self.limit.kept_for_commands),
         };
-        match spent.at.len().checked_sub(most.max(1)) {
-            Some(over) => Err(spent.at[over] + self.limit.window),
+        let over = (spent.at.len() + many).saturating_sub(most.max(many));
+        match over.checked_sub(1).and_then(|last| spent.at.get(last)) {
+            Some(at) => Err(*at + self.limit.window),
             None => {
-                spent.at.push_back(now);
+                spent.at.extend(std::iter::repeat_n(now, many));
                 Ok(())
             }
         }
@@ -153,6 +162,14 @@ mod tests {
         for window in made.windows(limit.requests + 1) {
             assert!(window[limit.requests] - window[0] >= 1100);
         }
+    }
+
+    #[test]
+    fn several_are_spent_together_or_not_at_all() {
+        let budget = RateBudget::new(RateLimit::per_key());
+        assert_eq!(budget.spend_many(3, Spend::Command, at(0)), Ok(()));
+        assert_eq!(budget.spend_many(3, Spend::Command, at(5)), Err(at(1100)));
+        assert_eq!(budget.spend_many(2, Spend::Command, at(5)), Ok(()));
     }
 
     #[test]
