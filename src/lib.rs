@@ -1,7 +1,10 @@
 //! vigia
+pub mod actors;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod exchange;
+pub mod journal;
+pub mod store;
 pub mod supervision;
 pub mod telemetry;

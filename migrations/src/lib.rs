@@ -1,1 +1,31 @@
-//! schema
+//! The schema of vigia's store, as one set of migrations.
+//!
+//! Every step can be run again (`if not exists`), goes up and down, and says nothing that only one
+//! database understands; on SQLite each runs in a transaction of its own, so that a step that fails
+//! leaves nothing behind.
+
+mod m0001_accounts;
+mod m0002_automations;
+mod m0003_executions;
+mod m0004_audit;
+mod m0005_owners;
+
+use sea_orm_migration::prelude::*;
+
+pub use sea_orm_migration::{Migration, MigratorTrait};
+
+/// All steps, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_accounts::Migration),
+            Box::new(m0002_automations::Migration),
+            Box::new(m0003_executions::Migration),
+            Box::new(m0004_audit::Migration),
+            Box::new(m0005_owners::Migration),
+        ]
+    }
+}

@@ -1,0 +1,256 @@
+//! What may fire, as stored: an episode is durable before its level is registered.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, FromQueryResult, QueryFilter,
+};
+
+use super::execution::Columns;
+use super::{Journal, JournalError};
+use crate::domain::execution::State;
+use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
+use crate::store::entity::arming::{Column, Entity, Model};
+use crate::store::entity::execution;
+use crate::store::{Kind, StoreError};
+
+const TABLE: &str = "arming";
+pub(super) const ARMED: &str = "armed";
+pub(super) const FIRED: &str = "fired";
+
+/// What stands in the store for an automation and a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenedEpisode {
+    /// This episode may fire.
+    Armed {
+        /// Its number.
+        episode: i64,
+    },
+    /// This episode has fired.
+    Fired {
+        /// Its number.
+        episode: i64,
+        /// The execution that it caused.
+        execution: ExecutionId,
+    },
+}
+
+/// One stored arming of an automation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredArming {
+    /// The position.
+    pub position: PositionId,
+    /// The episode.
+    pub episode: i64,
+    /// Whether it may fire.
+    pub state: ArmedState,
+}
+
+/// Whether an episode may fire, and what became of it if it has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArmedState {
+    /// It may.
+    Armed,
+    /// It has.
+    Fired {
+        /// The execution that it caused.
+        execution: ExecutionId,
+        /// Where that stands.
+        state: State,
+        /// Why it failed or was skipped, if so.
+        reason: Option<String>,
+        /// When it ended.
+        finished_at: Option<DateTime<Utc>>,
+    },
+}
+
+impl Journal {
+    /// Writes an episode down as armed, if nothing was armed before or the episode before it has
+    /// fired. Otherwise nothing is written; either way the answer is what stands now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an automation that was removed,
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`], [`StoreError::Corrupt`].
+    pub async fn open_episode(
+        &self,
+        automation: &AutomationId,
+        position: PositionId,
+        rule_version: i64,
+        episode: i64,
+        now: DateTime<Utc>,
+    ) -> Result<OpenedEpisode, JournalError> {
+        let row = Model {
+            automation_id: automation.to_string(),
+            position_id: position.to_string(),
+            rule_version,
+            episode,
+            state: ARMED.to_owned(),
+            execution_id: None,
+            armed_at: now,
+            fired_at: None,
+        };
+        let open = Query::insert()
+            .into_table(Entity)
+            .columns([
+                Column::AutomationId,
+                Column::PositionId,
+                Column::RuleVersion,
+                Column::Episode,
+                Column::State,
+                Column::ArmedAt,
+            ])
+            .values([
+                row.automation_id.as_str().into(),
+                row.position_id.as_str().into(),
+                rule_version.into(),
+                episode.into(),
+                ARMED.into(),
+                now.into(),
+            ])
+            .map_err(|error| StoreError::unavailable(error.to_string()))?
+            .on_conflict(
+                OnConflict::columns([
+                    Column::AutomationId,
+                    Column::PositionId,
+                    Column::RuleVersion,
+                ])
+                .update_columns([
+                    Column::Episode,
+                    Column::State,
+                    Column::ExecutionId,
+                    Column::ArmedAt,
+                    Column::FiredAt,
+                ])
+                .action_and_where(Expr::col((Entity, Column::State)).eq(FIRED))
+                .action_and_where(Expr::col((Entity, Column::Episode)).eq(episode - 1))
+                .to_owned(),
+            )
+            .to_owned();
+        self.store
+            .write(Kind::One, move |db| {
+                Box::pin(async move {
+                    match db.execute(&open).await.map_err(StoreError::from) {
+                        Ok(done) if done.rows_affected() > 0 => {
+                            Ok(OpenedEpisode::Armed { episode })
+                        }
+                        Ok(_) => stands(db, &row).await?.ok_or_else(|| {
+                            StoreError::unavailable("the arming changed meanwhile; try again")
+                                .into()
+                        }),
+                        // The only thing that it refers to is its automation.
+                        Err(StoreError::Constraint(what)) if what.contains("FOREIGN KEY") => {
+                            Err(StoreError::no_automation(&row.automation_id).into())
+                        }
+                        Err(error) => Err(error.into()),
+                    }
+                })
+            })
+            .await
+    }
+
+    /// All that is armed or has fired of one version of an automation's rule.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn armings(
+        &self,
+        automation: &AutomationId,
+        rule_version: i64,
+    ) -> Result<Vec<StoredArming>, JournalError> {
+        let query = Query::select()
+            .columns([
+                (Entity, Column::PositionId),
+                (Entity, Column::Episode),
+                (Entity, Column::State),
+                (Entity, Column::ExecutionId),
+            ])
+            .expr_as(
+                Expr::col((execution::Entity, execution::Column::State)),
+                "execution_state",
+            )
+            .columns([
+                (execution::Entity, execution::Column::Reason),
+                (execution::Entity, execution::Column::FinishedAt),
+            ])
+            .from(Entity)
+            .left_join(
+                execution::Entity,
+                Expr::col((Entity, Column::ExecutionId))
+                    .equals((execution::Entity, execution::Column::Id)),
+            )
+            .and_where(Expr::col((Entity, Column::AutomationId)).eq(automation.as_str()))
+            .and_where(Expr::col((Entity, Column::RuleVersion)).eq(rule_version))
+            .to_owned();
+        let rows = self.store.read(async |db| {
+            let rows = db.query_all(&query).await?;
+            let rows = rows.iter().map(|row| Joined::from_query_result(row, ""));
+            Ok::<_, StoreError>(rows.collect::<Result<Vec<_>, _>>()?)
+        });
+        let stored = rows.await?.into_iter().map(|row| row.read(automation));
+        Ok(stored.collect::<Result<_, _>>()?)
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Joined {
+    position_id: String,
+    episode: i64,
+    state: String,
+    execution_id: Option<String>,
+    execution_state: Option<String>,
+    reason: Option<String>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl Joined {
+    fn read(self, automation: &AutomationId) -> Result<StoredArming, StoreError> {
+        let columns = Columns {
+            table: TABLE,
+            id: &format!("{automation}, {}", self.position_id),
+        };
+        let state = match (self.state.as_str(), self.execution_id, self.execution_state) {
+            (ARMED, ..) => ArmedState::Armed,
+            (FIRED, Some(execution), Some(state)) => ArmedState::Fired {
+                execution: columns.parse("execution_id", &execution)?,
+                state: columns.parse("state of the execution", &state)?,
+                reason: self.reason,
+                finished_at: self.finished_at,
+            },
+            (FIRED, ..) => return Err(columns.corrupt("execution_id", "no such execution")),
+            (other, ..) => return Err(columns.corrupt("state", format!("`{other}`"))),
+        };
+        Ok(StoredArming {
+            position: columns.parse("position_id", &self.position_id)?,
+            episode: self.episode,
+            state,
+        })
+    }
+}
+
+/// What stands for the automation, position and rule version of `key`.
+pub(super) async fn stands(
+    db: &DatabaseExecutor<'_>,
+    key: &Model,
+) -> Result<Option<OpenedEpisode>, StoreError> {
+    let query = Entity::find()
+        .filter(Column::AutomationId.eq(key.automation_id.as_str()))
+        .filter(Column::PositionId.eq(key.position_id.as_str()))
+        .filter(Column::RuleVersion.eq(key.rule_version));
+    let Some(row) = query.one(db).await? else {
+        return Ok(None);
+    };
+    let columns = Columns {
+        table: TABLE,
+        id: &format!("{}, {}", key.automation_id, key.position_id),
+    };
+    let episode = row.episode;
+    match (row.state.as_str(), row.execution_id) {
+        (ARMED, _) => Ok(Some(OpenedEpisode::Armed { episode })),
+        (FIRED, Some(execution)) => Ok(Some(OpenedEpisode::Fired {
+            episode,
+            execution: columns.parse("execution_id", &execution)?,
+        })),
+        (FIRED, None) => Err(columns.corrupt("execution_id", "missing")),
+        (other, _) => Err(columns.corrupt("state", format!("`{other}`"))),
+    }
+}

@@ -1,0 +1,212 @@
+//! Ending an execution: with an audit entry in the same transaction if it was done, with a reason
+//! and the evidence otherwise.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ConnectionTrait, DatabaseExecutor, EntityTrait,
+};
+use serde_json::Value;
+
+use super::sending::{found, refused};
+use super::{Journal, JournalError};
+use crate::domain::audit::Entry;
+use crate::domain::execution::{SkipReason, State};
+use crate::domain::ids::ExecutionId;
+use crate::store::entity::audit;
+use crate::store::entity::execution::{Column, Entity};
+use crate::store::{Kind, StoreError};
+
+/// What writing down a success came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It stands, with its audit entry.
+    Recorded,
+    /// It stood already, with its audit entry; nothing was written.
+    AlreadyDone,
+}
+
+/// How a person settles what is uncertain.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settled {
+    /// It was applied: this is its audit entry.
+    Done(Box<Entry>),
+    /// It was not applied.
+    Failed,
+}
+
+impl Journal {
+    /// Writes down that the exchange applied it, with the audit entry, both or neither.
+    ///
+    /// # Errors
+    /// [`JournalError::WrongState`] unless it is sending or done, [`JournalError::TakenOver`],
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn done(
+        &self,
+        id: ExecutionId,
+        outcome: Value,
+        entry: Entry,
+        now: DateTime<Utc>,
+    ) -> Result<Done, JournalError> {
+        let update = self
+            .step(id, State::Done)
+            .value(Column::Outcome, outcome)
+            .value(Column::Reason, None::<String>)
+            .value(Column::FinishedAt, now)
+            .returning(Query::returning().column(Column::AccountId))
+            .to_owned();
+        self.store
+            .write(Kind::Several, move |db| {
+                Box::pin(async move {
+                    let rows = db.query_all(&update).await?;
+                    let Some(row) = rows.first() else {
+                        return match refused(db, id, State::Done).await {
+                            JournalError::WrongState {
+                                found: State::Done, ..
+                            } => Ok(Done::AlreadyDone),
+                            error => Err(error),
+                        };
+                    };
+                    write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
+                    Ok(Done::Recorded)
+                })
+            })
+            .await
+    }
+
+    /// Writes down that it was refused, or is known not to have been applied.
+    ///
+    /// # Errors
+    /// [`JournalError::WrongState`] unless it is planned or sending, [`JournalError::TakenOver`],
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn fail(
+        &self,
+        id: ExecutionId,
+        reason: &str,
+        evidence: Value,
+        now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        let update = self
+            .step(id, State::Failed)
+            .value(Column::Reason, reason)
+            .value(Column::Evidence, evidence)
+            .value(Column::FinishedAt, now)
+            .to_owned();
+        self.take_step(id, State::Failed, update).await
+    }
+
+    /// Writes down that nobody can tell whether it was applied. It is never sent again; only
+    /// [`Journal::resolve`] settles it.
+    ///
+    /// # Errors
+    /// [`JournalError::WrongState`] unless it is sending, [`JournalError::TakenOver`],
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn uncertain(
+        &self,
+        id: ExecutionId,
+        evidence: Value,
+        now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        let update = self
+            .step(id, State::Uncertain)
+            .value(Column::Reason, None::<String>)
+            .value(Column::Evidence, evidence)
+            .value(Column::FinishedAt, now)
+            .to_owned();
+        self.take_step(id, State::Uncertain, update).await
+    }
+
+    /// Writes down that it is not sent, and why.
+    ///
+    /// # Errors
+    /// [`JournalError::WrongState`] unless it is planned, [`JournalError::TakenOver`],
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn skip(
+        &self,
+        id: ExecutionId,
+        reason: SkipReason,
+        now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        let update = self
+            .step(id, State::Skipped)
+            .value(Column::Reason, reason.as_str())
+            .value(Column::FinishedAt, now)
+            .to_owned();
+        self.take_step(id, State::Skipped, update).await
+    }
+
+    /// Settles an uncertain execution as a person says, with their note and, if it was applied, the
+    /// audit entry in the same transaction. Its evidence stays.
+    ///
+    /// # Errors
+    /// [`JournalError::WrongState`] unless it is uncertain, [`StoreError::NotFound`],
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn resolve(
+        &self,
+        id: ExecutionId,
+        settled: Settled,
+        note: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        let (to, entry) = match settled {
+            Settled::Done(entry) => (State::Done, Some(*entry)),
+            Settled::Failed => (State::Failed, None),
+        };
+        let update = Query::update()
+            .table(Entity)
+            .value(Column::State, to.as_str())
+            .value(Column::Reason, format!("resolved by hand: {note}"))
+            .value(Column::FinishedAt, now)
+            .and_where(Expr::col(Column::Id).eq(id.to_string()))
+            .and_where(Expr::col(Column::State).eq(State::Uncertain.as_str()))
+            .returning(Query::returning().column(Column::AccountId))
+            .to_owned();
+        self.store
+            .write(Kind::Several, move |db| {
+                Box::pin(async move {
+                    let rows = db.query_all(&update).await?;
+                    let Some(row) = rows.first() else {
+                        let (_, found) = found(db, id).await?;
+                        return Err(JournalError::WrongState {
+                            execution: id,
+                            found,
+                            wanted: to,
+                        });
+                    };
+                    match entry {
+                        Some(entry) => {
+                            write_entry(db, id, row.try_get("", "account_id")?, entry).await
+                        }
+                        None => Ok(()),
+                    }
+                })
+            })
+            .await
+    }
+}
+
+async fn write_entry(
+    db: &DatabaseExecutor<'_>,
+    execution: ExecutionId,
+    account_id: String,
+    entry: Entry,
+) -> Result<(), JournalError> {
+    let row = audit::ActiveModel {
+        seq: NotSet,
+        automation_id: Set(entry.automation_id.to_string()),
+        execution_id: Set(execution.to_string()),
+        account_id: Set(account_id),
+        kind: Set(entry.kind),
+        message: Set(entry.message),
+        data: Set(entry.data),
+        timestamp: Set(entry.timestamp),
+        prev_hash: Set(None),
+        hash: Set(None),
+    };
+    audit::Entity::insert(row)
+        .exec_without_returning(db)
+        .await
+        .map_err(StoreError::from)?;
+    Ok(())
+}

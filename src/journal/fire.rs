@@ -1,0 +1,187 @@
+//! Firing: one transaction writes the execution down and takes the arming away, so that there is
+//! neither a trigger without an execution nor a second execution of one trigger.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, UpdateStatement};
+use sea_orm::{ConnectionTrait, DatabaseExecutor};
+
+use super::arming::{ARMED, FIRED, stands};
+use super::execution::{Columns, Source, TABLE};
+use super::{Journal, JournalError};
+use crate::domain::execution::{Action, Decision, State, live_trigger_key};
+use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserId};
+use crate::store::entity::{arming, execution};
+use crate::store::{Kind, StoreError};
+
+/// The execution of a live trigger, to be written down.
+#[derive(Clone, Debug)]
+pub struct NewExecution {
+    /// A new id.
+    pub id: ExecutionId,
+    /// The automation that fires.
+    pub automation: AutomationId,
+    /// Its account.
+    pub account: AccountId,
+    /// The account's owner.
+    pub user: UserId,
+    /// The position that it fires for.
+    pub position: PositionId,
+    /// The version of the rule.
+    pub rule_version: i64,
+    /// The armed episode.
+    pub episode: i64,
+    /// What is intended.
+    pub action: Action,
+    /// What was known when it was decided.
+    pub decision: Decision,
+}
+
+/// What firing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FireResult {
+    /// The execution stands, planned. A repetition with the same id answers this again, so that an
+    /// answer that was lost costs nothing.
+    Fired,
+    /// This episode was fired before, by this other execution.
+    FiredBefore(ExecutionId),
+}
+
+impl Journal {
+    /// Writes an execution down and its episode as fired.
+    ///
+    /// # Errors
+    /// [`JournalError::NotArmed`] for an episode that is not armed, [`StoreError::Unavailable`]
+    /// and [`StoreError::Busy`], after which it may be repeated with the same id.
+    pub async fn fire(
+        &self,
+        new: NewExecution,
+        now: DateTime<Utc>,
+    ) -> Result<FireResult, JournalError> {
+        let key = live_trigger_key(&new.automation, new.position, new.rule_version, new.episode);
+        let insert = insert(&new, &key, now)?;
+        let disarm = disarm(&new, now);
+        self.store
+            .write(Kind::Several, move |db| {
+                Box::pin(async move {
+                    if db.execute(&insert).await?.rows_affected() == 0 {
+                        return fired_before(db, &key, new.id).await;
+                    }
+                    if db.execute(&disarm).await?.rows_affected() == 0 {
+                        return Err(not_armed(db, &new, now).await);
+                    }
+                    Ok(FireResult::Fired)
+                })
+            })
+            .await
+    }
+}
+
+fn insert(
+    new: &NewExecution,
+    key: &str,
+    now: DateTime<Utc>,
+) -> Result<InsertStatement, StoreError> {
+    use execution::Column;
+    let json = |value: Result<_, serde_json::Error>| {
+        value.map_err(|error| StoreError::Refused(format!("cannot be stored as JSON: {error}")))
+    };
+    let values = [
+        (Column::Id, new.id.to_string().into()),
+        (Column::TriggerKey, key.into()),
+        (Column::Source, Source::Live.as_str().into()),
+        (Column::AutomationId, new.automation.as_str().into()),
+        (Column::AccountId, new.account.as_str().into()),
+        (Column::UserId, new.user.as_str().into()),
+        (Column::PositionId, new.position.to_string().into()),
+        (Column::RuleVersion, new.rule_version.into()),
+        (Column::Episode, new.episode.into()),
+        (Column::State, State::Planned.as_str().into()),
+        (
+            Column::Action,
+            json(serde_json::to_value(new.action))?.into(),
+        ),
+        (
+            Column::Decision,
+            json(serde_json::to_value(&new.decision))?.into(),
+        ),
+        (Column::Attempts, 0i32.into()),
+        (Column::CreatedAt, now.into()),
+    ];
+    let (columns, values): (Vec<_>, Vec<Expr>) = values.into_iter().unzip();
+    let mut insert = Query::insert();
+    insert
+        .into_table(execution::Entity)
+        .columns(columns)
+        .values(values)
+        .map_err(|error| StoreError::unavailable(error.to_string()))?
+        .on_conflict(
+            OnConflict::column(Column::TriggerKey)
+                .do_nothing()
+                .to_owned(),
+        );
+    Ok(insert)
+}
+
+fn disarm(new: &NewExecution, now: DateTime<Utc>) -> UpdateStatement {
+    use arming::Column;
+    Query::update()
+        .table(arming::Entity)
+        .value(Column::State, FIRED)
+        .value(Column::ExecutionId, new.id.to_string())
+        .value(Column::FiredAt, now)
+        .and_where(Expr::col(Column::AutomationId).eq(new.automation.as_str()))
+        .and_where(Expr::col(Column::PositionId).eq(new.position.to_string()))
+        .and_where(Expr::col(Column::RuleVersion).eq(new.rule_version))
+        .and_where(Expr::col(Column::Episode).eq(new.episode))
+        .and_where(Expr::col(Column::State).eq(ARMED))
+        .to_owned()
+}
+
+async fn fired_before(
+    db: &DatabaseExecutor<'_>,
+    key: &str,
+    id: ExecutionId,
+) -> Result<FireResult, JournalError> {
+    let query = Query::select()
+        .column(execution::Column::Id)
+        .from(execution::Entity)
+        .and_where(Expr::col(execution::Column::TriggerKey).eq(key))
+        .to_owned();
+    let row = db.query_one(&query).await?;
+    let row = row.ok_or_else(|| StoreError::unavailable("the journal changed; try again"))?;
+    let found: String = row.try_get("", "id")?;
+    let columns = Columns {
+        table: TABLE,
+        id: &found,
+    };
+    let found = columns.parse("id", &found)?;
+    Ok(if found == id {
+        FireResult::Fired
+    } else {
+        FireResult::FiredBefore(found)
+    })
+}
+
+async fn not_armed(
+    db: &DatabaseExecutor<'_>,
+    new: &NewExecution,
+    now: DateTime<Utc>,
+) -> JournalError {
+    let key = arming::Model {
+        automation_id: new.automation.to_string(),
+        position_id: new.position.to_string(),
+        rule_version: new.rule_version,
+        episode: new.episode,
+        state: String::new(),
+        execution_id: None,
+        armed_at: now,
+        fired_at: None,
+    };
+    match stands(db, &key).await {
+        Ok(stands) => JournalError::NotArmed {
+            episode: new.episode,
+            stands,
+        },
+        Err(error) => error.into(),
+    }
+}

@@ -1,0 +1,58 @@
+//! The journal: executions from intent to outcome. Nothing is sent before it stands here, and what
+//! stands here is carried out or reported as failed, whatever dies meanwhile.
+//!
+//! ```text
+//! planned → sending → done | failed | uncertain        planned → skipped
+//! ```
+//!
+//! Reading order: [`Execution`]; `fire` writes it down with the arming; `sending` lets it out once;
+//! `ending` closes it; `queries` finds it again. Every write is one conditional statement, or one
+//! transaction, and may be repeated after an error: a repetition finds what stands.
+
+mod arming;
+mod ending;
+mod error;
+mod execution;
+mod fire;
+mod queries;
+mod sending;
+#[cfg(test)]
+mod tests;
+
+pub use arming::{ArmedState, OpenedEpisode, StoredArming};
+pub use ending::{Done, Settled};
+pub use error::JournalError;
+pub use execution::{Execution, Source};
+pub use fire::{FireResult, NewExecution};
+pub use queries::{AuditFilter, AuditRow, Counts, Filter, LIST_LIMIT};
+pub use sending::{Began, Refusal};
+
+use crate::store::{Epoch, Store};
+
+/// A handle of the journal under one claim of ownership; clones share it.
+///
+/// A process whose claim was taken over is refused to send, and cannot change an execution that a
+/// later owner has sent.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    store: Store,
+    epoch: Epoch,
+}
+
+impl Journal {
+    /// The journal of `store`, for the process that claimed `epoch`. With [`Epoch::NONE`] nothing
+    /// can be sent; reading and resolving can be done.
+    pub fn new(store: Store, epoch: Epoch) -> Self {
+        Self { store, epoch }
+    }
+
+    /// The store that it is kept in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The claim that it writes under.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+}

@@ -1,0 +1,240 @@
+//! Finding executions and audit entries again.
+
+use sea_orm::sea_query::{Expr, Func, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+};
+use serde::Serialize;
+
+use super::execution::{Columns, Execution, TABLE};
+use super::{Journal, JournalError};
+use crate::domain::audit::Entry;
+use crate::domain::execution::State;
+use crate::domain::ids::{AccountId, AutomationId, ExecutionId};
+use crate::store::entity::{audit, execution};
+use crate::store::{Listed, StoreError, list};
+
+/// How many rows a list holds unless it says otherwise.
+pub const LIST_LIMIT: u64 = 100;
+
+/// Which executions to list.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Of this account only.
+    pub account: Option<AccountId>,
+    /// Of this automation only.
+    pub automation: Option<AutomationId>,
+    /// In this state only.
+    pub state: Option<State>,
+    /// At most so many, the latest.
+    pub limit: u64,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            account: None,
+            automation: None,
+            state: None,
+            limit: LIST_LIMIT,
+        }
+    }
+}
+
+/// Which audit entries to list.
+#[derive(Clone, Debug)]
+pub struct AuditFilter {
+    /// Of this account only.
+    pub account: Option<AccountId>,
+    /// Of this automation only.
+    pub automation: Option<AutomationId>,
+    /// At most so many, the latest.
+    pub limit: u64,
+}
+
+impl Default for AuditFilter {
+    fn default() -> Self {
+        Self {
+            account: None,
+            automation: None,
+            limit: LIST_LIMIT,
+        }
+    }
+}
+
+/// A stored audit entry.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditRow {
+    /// Its number: entries are numbered in the order of writing.
+    pub seq: i64,
+    /// The execution that it tells of.
+    #[serde(rename = "executionId")]
+    pub execution: ExecutionId,
+    /// The account.
+    #[serde(rename = "accountId")]
+    pub account: AccountId,
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// How many executions are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u64; State::ALL.len()]);
+
+impl Counts {
+    /// How many are in a state.
+    pub fn of(&self, state: State) -> u64 {
+        self.iter()
+            .find(|(counted, _)| *counted == state)
+            .map_or(0, |(_, count)| count)
+    }
+
+    /// Each state with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (State, u64)> + '_ {
+        State::ALL.into_iter().zip(self.0)
+    }
+}
+
+impl TryFrom<audit::Model> for AuditRow {
+    type Error = StoreError;
+
+    fn try_from(row: audit::Model) -> Result<Self, StoreError> {
+        let columns = Columns {
+            table: AUDIT_TABLE,
+            id: &row.seq.to_string(),
+        };
+        Ok(Self {
+            seq: row.seq,
+            execution: columns.parse("execution_id", &row.execution_id)?,
+            account: AccountId::new(row.account_id),
+            entry: Entry {
+                automation_id: AutomationId::new(row.automation_id),
+                kind: row.kind,
+                message: row.message,
+                data: row.data,
+                timestamp: row.timestamp,
+            },
+        })
+    }
+}
+
+const AUDIT_TABLE: &str = "automation_logs";
+
+impl Journal {
+    /// All executions that are planned or sending, oldest first. What cannot be read is told beside
+    /// them: it must not keep the others from being recovered.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn unfinished(&self) -> Result<Listed<Execution>, JournalError> {
+        use execution::Column;
+        let open = State::ALL.into_iter().filter(|state| !state.is_final());
+        let query = execution::Entity::find()
+            .filter(Column::State.is_in(open.map(State::as_str)))
+            .order_by_asc(Column::CreatedAt)
+            .order_by_asc(Column::Id);
+        self.list_executions(query).await
+    }
+
+    /// One execution.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    pub async fn execution(&self, id: ExecutionId) -> Result<Execution, JournalError> {
+        let query = execution::Entity::find_by_id(id.to_string());
+        let first = self.list_executions(query).await?.first()?;
+        first.ok_or_else(|| StoreError::no_execution(id).into())
+    }
+
+    /// The latest executions that a filter lets through, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn executions(&self, filter: &Filter) -> Result<Listed<Execution>, JournalError> {
+        use execution::Column;
+        let mut query = execution::Entity::find()
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(filter.limit);
+        if let Some(account) = &filter.account {
+            query = query.filter(Column::AccountId.eq(account.as_str()));
+        }
+        if let Some(automation) = &filter.automation {
+            query = query.filter(Column::AutomationId.eq(automation.as_str()));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(Column::State.eq(state.as_str()));
+        }
+        self.list_executions(query).await
+    }
+
+    async fn list_executions(
+        &self,
+        query: sea_orm::Select<execution::Entity>,
+    ) -> Result<Listed<Execution>, JournalError> {
+        self.store
+            .read(async |db| {
+                let query = query.build(db.get_database_backend());
+                let listed = list::<execution::Model, Execution, _>(db, query, TABLE, "id").await;
+                listed.map_err(JournalError::from)
+            })
+            .await
+    }
+
+    /// The latest audit entries that a filter lets through, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+    ) -> Result<Listed<AuditRow>, JournalError> {
+        use audit::Column;
+        let mut query = audit::Entity::find()
+            .order_by_desc(Column::Seq)
+            .limit(filter.limit);
+        if let Some(account) = &filter.account {
+            query = query.filter(Column::AccountId.eq(account.as_str()));
+        }
+        if let Some(automation) = &filter.automation {
+            query = query.filter(Column::AutomationId.eq(automation.as_str()));
+        }
+        self.store
+            .read(async |db| {
+                let query = query.build(db.get_database_backend());
+                let listed =
+                    list::<audit::Model, AuditRow, _>(db, query, AUDIT_TABLE, "execution_id").await;
+                listed.map_err(JournalError::from)
+            })
+            .await
+    }
+
+    /// How many executions are in each state.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn counts(&self) -> Result<Counts, JournalError> {
+        use execution::Column;
+        let query = Query::select()
+            .column(Column::State)
+            .expr_as(Func::count(Expr::col(Column::Id)), "count")
+            .from(execution::Entity)
+            .group_by_col(Column::State)
+            .to_owned();
+        self.store
+            .read(async |db| {
+                let mut counts = Counts::default();
+                for row in db.query_all(&query).await? {
+                    let (name, count): (String, i64) =
+                        (row.try_get("", "state")?, row.try_get("", "count")?);
+                    let states = State::ALL.into_iter().zip(&mut counts.0);
+                    for (_, slot) in states.filter(|(state, _)| state.as_str() == name) {
+                        *slot = count.unsigned_abs();
+                    }
+                }
+                Ok(counts)
+            })
+            .await
+    }
+}

@@ -1,0 +1,248 @@
+//! Letting an execution out: `sending` is durable before the request leaves, and only the owner of
+//! the latest epoch gets it.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UpdateStatement};
+use sea_orm::{ConnectionTrait, DatabaseExecutor, EntityTrait};
+
+use super::execution::{Columns, TABLE};
+use super::{Journal, JournalError};
+use crate::domain::execution::{Action, Before, SkipReason, State};
+use crate::domain::ids::ExecutionId;
+use crate::store::entity::execution::{Column, Entity, Model};
+use crate::store::entity::{account, automation, owner};
+use crate::store::{Epoch, Kind, StoreError, TRADING};
+
+/// Whether an execution may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Began {
+    /// It may, now, once.
+    Sending {
+        /// The how-manieth time, from 1.
+        attempt: u32,
+    },
+    /// It may not. Nothing was written.
+    Refused(Refusal),
+}
+
+/// Why an execution may not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Something forbids it now: to be written with [`Journal::skip`]; but what another process has
+    /// taken over ([`SkipReason::NotOwner`]) is best left to that process, which recovers it.
+    Skip(SkipReason),
+    /// It is out already. After an error of [`Journal::begin_sending`] whose caller alone carries
+    /// this execution, that is the lost answer's own doing, and nothing was sent.
+    AlreadySending,
+    /// It has ended so.
+    Ended(State),
+}
+
+impl Journal {
+    /// Lets an execution out to be sent as `action`, if it is planned, this process is the owner,
+    /// and its automation, the version of the rule and its account are those that may act.
+    /// `before` is what a later proof will be held against.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn begin_sending(
+        &self,
+        id: ExecutionId,
+        action: Action,
+        before: Option<Before>,
+        now: DateTime<Utc>,
+    ) -> Result<Began, JournalError> {
+        let epoch = self.epoch;
+        let update = let_out(id, action, before, epoch, now)?;
+        self.store
+            .write(Kind::One, move |db| {
+                Box::pin(async move {
+                    // All rows: a statement that returns is durable only when it has run to its end.
+                    let rows = db.query_all(&update).await?;
+                    let Some(row) = rows.first() else {
+                        return Ok(Began::Refused(why_not(db, id, epoch).await?));
+                    };
+                    let attempts: i32 = row.try_get("", "attempts")?;
+                    Ok(Began::Sending {
+                        attempt: attempts.unsigned_abs(),
+                    })
+                })
+            })
+            .await
+    }
+
+    /// Takes back an execution that is known not to have been applied, to be sent again.
+    ///
+    /// # Errors
+    /// [`JournalError::WrongState`] unless it is sending, [`JournalError::TakenOver`],
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn back_to_planned(
+        &self,
+        id: ExecutionId,
+        why: &str,
+        _now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        let update = self
+            .step(id, State::Planned)
+            .value(Column::Reason, why)
+            .to_owned();
+        self.take_step(id, State::Planned, update).await
+    }
+
+    /// The update that takes an execution to a state, from every state that leads there by itself,
+    /// unless a later owner has sent it. (`uncertain` leads nowhere by itself.)
+    pub(super) fn step(&self, id: ExecutionId, to: State) -> UpdateStatement {
+        let from = State::ALL.into_iter().filter(|from| leads(*from, to));
+        let ours = Expr::col(Column::Epoch)
+            .is_null()
+            .or(Expr::col(Column::Epoch).lte(self.epoch.0));
+        Query::update()
+            .table(Entity)
+            .value(Column::State, to.as_str())
+            .and_where(Expr::col(Column::Id).eq(id.to_string()))
+            .and_where(Expr::col(Column::State).is_in(from.map(State::as_str)))
+            .and_where(ours)
+            .to_owned()
+    }
+
+    pub(super) async fn take_step(
+        &self,
+        id: ExecutionId,
+        to: State,
+        update: UpdateStatement,
+    ) -> Result<(), JournalError> {
+        self.store
+            .write(Kind::One, move |db| {
+                Box::pin(async move {
+                    match db.execute(&update).await?.rows_affected() {
+                        0 => Err(refused(db, id, to).await),
+                        _ => Ok(()),
+                    }
+                })
+            })
+            .await
+    }
+}
+
+/// Whether an execution goes from one state to another without a person's word.
+fn leads(from: State, to: State) -> bool {
+    from != State::Uncertain && from.may_become(to)
+}
+
+fn let_out(
+    id: ExecutionId,
+    action: Action,
+    before: Option<Before>,
+    epoch: Epoch,
+    now: DateTime<Utc>,
+) -> Result<UpdateStatement, StoreError> {
+    let json = |value: Result<serde_json::Value, serde_json::Error>| {
+        value.map_err(|error| StoreError::Refused(format!("cannot be stored as JSON: {error}")))
+    };
+    let before = before.map(|before| json(serde_json::to_value(before)));
+    let owns = Query::select()
+        .expr(Expr::val(1))
+        .from(owner::Entity)
+        .and_where(Expr::col(owner::Column::Name).eq(TRADING))
+        .and_where(Expr::col(owner::Column::Epoch).eq(epoch.0))
+        .to_owned();
+    Ok(Query::update()
+        .table(Entity)
+        .value(Column::State, State::Sending.as_str())
+        .value(Column::Action, json(serde_json::to_value(action))?)
+        .value(Column::Before, before.transpose()?)
+        .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
+        .value(Column::Epoch, epoch.0)
+        .value(Column::SendingAt, now)
+        .and_where(Expr::col(Column::Id).eq(id.to_string()))
+        .and_where(Expr::col(Column::State).eq(State::Planned.as_str()))
+        .and_where(Expr::exists(owns))
+        .and_where(Expr::exists(automation_acts()))
+        .and_where(Expr::exists(account_acts()))
+        .returning(Query::returning().column(Column::Attempts))
+        .to_owned())
+}
+
+fn automation_acts() -> SelectStatement {
+    use automation::Column as Of;
+    Query::select()
+        .expr(Expr::val(1))
+        .from(automation::Entity)
+        .and_where(Expr::col((automation::Entity, Of::Id)).equals((Entity, Column::AutomationId)))
+        .and_where(
+            Expr::col((automation::Entity, Of::RuleVersion)).equals((Entity, Column::RuleVersion)),
+        )
+        .and_where(Expr::col((automation::Entity, Of::IsActive)).eq(true))
+        .to_owned()
+}
+
+fn account_acts() -> SelectStatement {
+    use account::Column as Of;
+    Query::select()
+        .expr(Expr::val(1))
+        .from(account::Entity)
+        .and_where(Expr::col((account::Entity, Of::Id)).equals((Entity, Column::AccountId)))
+        .and_where(Expr::col((account::Entity, Of::IsActive)).eq(true))
+        .to_owned()
+}
+
+async fn why_not(
+    db: &DatabaseExecutor<'_>,
+    id: ExecutionId,
+    epoch: Epoch,
+) -> Result<Refusal, JournalError> {
+    let (row, state) = found(db, id).await?;
+    match state {
+        State::Planned => {}
+        State::Sending => return Ok(Refusal::AlreadySending),
+        ended => return Ok(Refusal::Ended(ended)),
+    }
+    let owner = owner::Entity::find_by_id(TRADING).one(db).await?;
+    if owner.is_none_or(|owner| owner.epoch != epoch.0) {
+        return Ok(Refusal::Skip(SkipReason::NotOwner));
+    }
+    let automation = automation::Entity::find_by_id(&row.automation_id)
+        .one(db)
+        .await?;
+    if automation.is_none_or(|found| !found.is_active || found.rule_version != row.rule_version) {
+        return Ok(Refusal::Skip(SkipReason::AutomationDisabled));
+    }
+    let account = account::Entity::find_by_id(&row.account_id).one(db).await?;
+    if account.is_none_or(|account| !account.is_active) {
+        return Ok(Refusal::Skip(SkipReason::AccountDisabled));
+    }
+    Err(StoreError::unavailable("what forbade the sending is gone again; try again").into())
+}
+
+/// Why a step was not taken.
+pub(super) async fn refused(
+    db: &DatabaseExecutor<'_>,
+    id: ExecutionId,
+    wanted: State,
+) -> JournalError {
+    match found(db, id).await {
+        Ok((_, found)) if leads(found, wanted) => JournalError::TakenOver { execution: id },
+        Ok((_, found)) => JournalError::WrongState {
+            execution: id,
+            found,
+            wanted,
+        },
+        Err(error) => error,
+    }
+}
+
+/// The row of an execution and its state.
+pub(super) async fn found(
+    db: &DatabaseExecutor<'_>,
+    id: ExecutionId,
+) -> Result<(Model, State), JournalError> {
+    let text = id.to_string();
+    let row = Entity::find_by_id(&text).one(db).await?;
+    let row = row.ok_or_else(|| StoreError::no_execution(id))?;
+    let columns = Columns {
+        table: TABLE,
+        id: &text,
+    };
+    let state = columns.parse("state", &row.state)?;
+    Ok((row, state))
+}

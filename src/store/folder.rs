@@ -1,0 +1,158 @@
+//! The data folder: one process holds it at a time.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+const LOCK_FILE: &str = "vigia.lock";
+/// More of a lock file is not shown.
+const HOLDER_MOST: u64 = 300;
+
+/// Why a data folder cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Another process holds it.
+    #[error("another vigia ({holder}) holds this data folder: stop it, or use another --data-dir")]
+    Held {
+        /// Who, where and since when, in its own words.
+        holder: String,
+    },
+    /// It cannot be made, read or locked.
+    #[error(
+        "the data folder {path} cannot be used: {cause}; check its owner and mode, or use another --data-dir"
+    )]
+    Unusable {
+        /// The folder.
+        path: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// A data folder that this process holds until the value is dropped or the process ends, however
+/// it ends: the lock is the operating system's.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder if there is none (mode 0700) and takes its lock without waiting. `holder`
+    /// is what another process is told, see [`describe_holder`].
+    ///
+    /// # Errors
+    /// [`FolderError::Held`] naming the holder; [`FolderError::Unusable`].
+    pub fn lock(path: &Path, holder: &str) -> Result<Self, FolderError> {
+        let unusable = |cause| FolderError::Unusable {
+            path: path.display().to_string(),
+            cause,
+        };
+        make_folder(path).map_err(unusable)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join(LOCK_FILE))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(&mut lock)),
+            Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
+        }
+        write_holder(&mut lock, holder).map_err(unusable)?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Says who holds a folder: `pid 123 on host alpha, since 2025-01-10T00:05:00Z`.
+pub fn describe_holder(now: DateTime<Utc>) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "unknown",
+        host => host,
+    };
+    let since = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("pid {} on host {host}, since {since}", std::process::id())
+}
+
+/// Makes a folder and those above it, for its owner only; one that exists stays as it is.
+pub(super) fn make_folder(path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn write_holder(lock: &mut File, holder: &str) -> std::io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(holder.as_bytes())?;
+    lock.sync_data()
+}
+
+fn held(lock: &mut File) -> FolderError {
+    let mut holder = String::new();
+    let read = lock.take(HOLDER_MOST).read_to_string(&mut holder);
+    let holder = match (read, holder.trim()) {
+        (Ok(_), text) if !text.is_empty() => text.to_owned(),
+        _ => "it has not said which".to_owned(),
+    };
+    FolderError::Held { holder }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn one_holds_it_and_the_other_is_told_who_until_it_is_let_go() {
+        let above = tempfile::tempdir().unwrap();
+        let path = above.path().join("data");
+        let first = DataFolder::lock(&path, "pid 1 on host a, since noon").unwrap();
+        assert_eq!(first.path(), path);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let error = DataFolder::lock(&path, "pid 2").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "another vigia (pid 1 on host a, since noon) holds this data folder: stop it, or use \
+             another --data-dir"
+        );
+        drop(first);
+        let _second = DataFolder::lock(&path, "pid 2").unwrap();
+        let error = DataFolder::lock(&path, "pid 3").unwrap_err().to_string();
+        assert!(error.contains("(pid 2)"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_refused_with_its_name() {
+        let above = tempfile::tempdir().unwrap();
+        let file = above.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = DataFolder::lock(&file, "me").unwrap_err().to_string();
+        assert!(
+            error.contains("file") && error.contains("--data-dir"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_holder_is_described_by_process_host_and_time() {
+        let text = describe_holder(DateTime::UNIX_EPOCH);
+        assert!(text.starts_with(&format!("pid {} on host ", std::process::id())));
+        assert!(text.ends_with(", since 1970-01-01T00:00:00Z"), "{text}");
+    }
+}

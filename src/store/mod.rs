@@ -1,0 +1,157 @@
+//! The store: accounts, automations, ownership, and the tables of the journal, in one SQLite file.
+//!
+//! Reading order: [`Store`] opens and closes; [`writer`](QUEUE) says how writes queue and batch;
+//! [`vault`] seals credentials; [`folder`] keeps a second process out.
+
+mod accounts;
+mod automations;
+pub(crate) mod entity;
+mod error;
+pub mod folder;
+mod location;
+mod migrate;
+mod owners;
+mod rows;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+pub mod vault;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sea_orm::{DatabaseConnection, DatabaseExecutor};
+
+pub use accounts::{Account, NewAccount};
+pub use automations::{Automation, NewAutomation};
+pub use error::StoreError;
+pub use migrate::MigrationReport;
+pub use owners::{Epoch, Owner};
+pub use rows::Listed;
+pub use vault::{Vault, VaultError};
+pub use writer::QUEUE;
+
+use location::Location;
+pub(crate) use owners::TRADING;
+pub(crate) use rows::list;
+pub(crate) use writer::Kind;
+use writer::Writer;
+
+/// How long a caller waits for an answer unless it says otherwise, see [`Store::with_patience`].
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A handle of the store; clones share it. It may be used from any thread that has a tokio runtime.
+///
+/// Every operation ends within the handle's patience, with [`StoreError::Unavailable`] if the
+/// database has not answered by then; a write that nobody waits for any more is dropped if it has
+/// not begun.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    patience: Duration,
+}
+
+struct Shared {
+    writer: Writer,
+    readers: DatabaseConnection,
+    vault: Option<Vault>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Opens the database, and makes its file (mode 0600) and folder (mode 0700) if there are none.
+    /// The writer task starts on the current runtime; [`Store::close`] ends it, and so does the
+    /// drop of the last handle. Without a vault, credentials can be neither stored nor read.
+    ///
+    /// `url` is `sqlite://PATH` or a path. The tables are made by [`Store::migrate`].
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for another kind of database or a file that is none,
+    /// [`StoreError::Unavailable`] for a file that cannot be opened. Nothing that it made is left
+    /// behind then.
+    pub async fn open(url: &str, vault: Option<Vault>) -> Result<Self, StoreError> {
+        let location = Location::parse(url)?;
+        let made = location.make()?;
+        match connect(&location).await {
+            Ok((writer, readers)) => Ok(Self {
+                shared: Arc::new(Shared {
+                    writer: Writer::start(writer, location),
+                    readers,
+                    vault,
+                }),
+                patience: PATIENCE,
+            }),
+            Err(error) => {
+                made.undo();
+                Err(error)
+            }
+        }
+    }
+
+    /// A handle of the same store whose operations give up after `patience`.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            patience,
+        }
+    }
+
+    /// Makes durable what is queued, then closes the store for all its handles; later operations
+    /// are [`StoreError::Unavailable`]. Closing again does nothing.
+    pub async fn close(&self) {
+        self.shared.writer.close().await;
+        // Closing cannot fail in a way that matters: nothing is unwritten any more.
+        let _ = self.shared.readers.close_by_ref().await;
+    }
+
+    fn vault(&self) -> Result<&Vault, VaultError> {
+        self.shared.vault.as_ref().ok_or(VaultError::NoKey)
+    }
+
+    pub(crate) async fn write<T, E, F>(&self, kind: Kind, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        self.shared.writer.write(kind, self.patience, work).await
+    }
+
+    pub(crate) async fn read<T, E>(
+        &self,
+        work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        match tokio::time::timeout(self.patience, work(&self.shared.readers)).await {
+            Ok(found) => found,
+            Err(_) => {
+                let what = format!("no answer within {} ms", self.patience.as_millis());
+                Err(StoreError::unavailable(what).into())
+            }
+        }
+    }
+}
+
+async fn connect(
+    location: &Location,
+) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+    let writer = location.connect_writer().await?;
+    match location.connect_readers().await {
+        Ok(readers) => Ok((writer, readers)),
+        Err(error) => {
+            let _ = writer.close().await;
+            Err(error)
+        }
+    }
+}
