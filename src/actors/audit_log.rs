@@ -16,12 +16,12 @@ use serde_json::Value;
 use super::shared::Shared;
 use crate::domain::audit::Entry;
 use crate::domain::ids::ExecutionId;
-use crate::store::StoreError;
+use crate::journal::JournalError;
 use crate::supervision::failpoint;
 
 /// Sets an execution `done` and writes its audit entry, in one transaction.
 #[derive(Message)]
-#[rtype(result = "Result<(), StoreError>")]
+#[rtype(result = "Result<(), JournalError>")]
 pub struct RecordDone {
     /// The execution.
     pub execution: ExecutionId,
@@ -52,14 +52,22 @@ impl Actor for AuditLog {
 }
 
 impl Handler<RecordDone> for AuditLog {
-    type Result = ResponseFuture<Result<(), StoreError>>;
+    type Result = ResponseFuture<Result<(), JournalError>>;
 
     fn handle(&mut self, record: RecordDone, _: &mut Context<Self>) -> Self::Result {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let now = shared.clock.utc();
-            let RecordDone { execution, outcome, entry } = record;
-            shared.journal.done(execution, outcome, entry, now).await.map(drop)
+            let RecordDone {
+                execution,
+                outcome,
+                entry,
+            } = record;
+            shared
+                .journal
+                .done(execution, outcome, entry, now)
+                .await
+                .map(drop)
         })
     }
 }

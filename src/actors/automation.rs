@@ -21,13 +21,12 @@ use super::intake::Submit;
 use super::price_feed::{LevelReached, Unwatch, Watch};
 use super::shared::{Account, Shared};
 use super::work::{self, Work};
-use crate::domain::arming::{Arming, Effect, Event as ArmingEvent, Phase};
-use crate::domain::execution::{self, Danger, Decision, Ended, Seen};
+use crate::domain::arming::{Arming, Effect, Ended, Event as ArmingEvent, Phase};
+use crate::domain::execution::{self, Danger, Decision, Seen};
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::domain::position::Position;
 use crate::domain::rules::Rule;
-use crate::journal::{FireResult, NewExecution, OpenedEpisode};
-use crate::store::StoreError;
+use crate::journal::{FireResult, JournalError, NewExecution, OpenedEpisode};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -69,7 +68,12 @@ pub struct Automation {
 impl Automation {
     /// An automation that has not looked at its account yet.
     pub fn new(shared: Arc<Shared>, account: Arc<Account>, plan: AutomationPlan) -> Self {
-        Self { shared, account, plan, tracked: HashMap::new() }
+        Self {
+            shared,
+            account,
+            plan,
+            tracked: HashMap::new(),
+        }
     }
 
     fn utc(&self) -> DateTime<Utc> {
@@ -78,7 +82,10 @@ impl Automation {
 
     fn usable_price(&self) -> Option<Seen> {
         let freshness = &self.shared.tuning.freshness;
-        self.account.network.price.usable(self.shared.clock.mono(), freshness)
+        self.account
+            .network
+            .price
+            .usable(self.shared.clock.mono(), freshness)
     }
 
     fn look_at_book(&mut self, context: &mut Context<Self>) {
@@ -86,8 +93,12 @@ impl Automation {
         if view.read_at.is_none() {
             return;
         }
-        let gone: Vec<_> =
-            self.tracked.keys().filter(|id| view.row(**id).is_none()).copied().collect();
+        let gone: Vec<_> = self
+            .tracked
+            .keys()
+            .filter(|id| view.row(**id).is_none())
+            .copied()
+            .collect();
         for id in gone {
             self.forget(id);
         }
@@ -109,7 +120,12 @@ impl Automation {
     fn track(&mut self, position: &Position, context: &mut Context<Self>) {
         let (arming, effect) = Arming::first();
         let key = self.shared.level_key();
-        let tracked = Tracked { arming, key, position: position.clone(), tick_at: None };
+        let tracked = Tracked {
+            arming,
+            key,
+            position: position.clone(),
+            tick_at: None,
+        };
         self.tracked.insert(position.id, tracked);
         self.perform(position.id, effect, context);
     }
@@ -122,7 +138,9 @@ impl Automation {
 
     fn apply(&mut self, id: PositionId, event: ArmingEvent, context: &mut Context<Self>) {
         let (now, cooldown) = (self.utc(), self.plan.rule.cooldown());
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.tracked.get_mut(&id) else {
+            return;
+        };
         if let Some(effect) = tracked.arming.step(event, now, cooldown) {
             self.perform(id, effect, context);
         }
@@ -145,7 +163,10 @@ impl Automation {
     fn open(&mut self, id: PositionId, episode: i64, context: &mut Context<Self>) {
         let (shared, plan, now) = (Arc::clone(&self.shared), self.plan.clone(), self.utc());
         let opening = async move {
-            shared.journal.open_episode(&plan.id, id, plan.rule_version, episode, now).await
+            shared
+                .journal
+                .open_episode(&plan.id, id, plan.rule_version, episode, now)
+                .await
         };
         let opened = move |opened, automation: &mut Self, context: &mut Context<Self>| {
             automation.opened(id, opened, context);
@@ -157,10 +178,12 @@ impl Automation {
     fn opened(
         &mut self,
         id: PositionId,
-        opened: Result<OpenedEpisode, StoreError>,
+        opened: Result<OpenedEpisode, JournalError>,
         context: &mut Context<Self>,
     ) {
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.tracked.get_mut(&id) else {
+            return;
+        };
         match opened {
             Ok(OpenedEpisode::Armed { episode }) => {
                 tracked.arming.episode = episode;
@@ -187,7 +210,9 @@ impl Automation {
     /// Decides now; where the rule is not true, registers the level at which it will be.
     fn watch(&mut self, id: PositionId, tick_at: Option<Duration>, context: &mut Context<Self>) {
         let seen = self.usable_price();
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.tracked.get_mut(&id) else {
+            return;
+        };
         if seen.is_some_and(|seen| self.plan.rule.is_reached(&tracked.position, seen.price)) {
             tracked.tick_at = tick_at;
             self.account.network.feed.tell(Unwatch(tracked.key));
@@ -197,7 +222,11 @@ impl Automation {
         let level = self.plan.rule.level(&tracked.position);
         let to = context.address().downgrade().recipient();
         // Where there is no feed now, the next one is announced and asked then.
-        self.account.network.feed.tell(Watch { key: tracked.key, level, to });
+        self.account.network.feed.tell(Watch {
+            key: tracked.key,
+            level,
+            to,
+        });
     }
 
     fn fire(&mut self, id: PositionId, episode: i64, context: &mut Context<Self>) {
@@ -239,7 +268,7 @@ impl Automation {
         &mut self,
         work: Work,
         episode: i64,
-        fired: Result<FireResult, StoreError>,
+        fired: Result<FireResult, JournalError>,
         context: &mut Context<Self>,
     ) {
         let id = work.position;
@@ -263,6 +292,11 @@ impl Automation {
             Ok(FireResult::FiredBefore(execution)) => {
                 self.apply(id, ArmingEvent::FiredBefore(execution), context);
                 self.look_up(id, execution, context);
+            }
+            Err(JournalError::NotArmed { .. }) => {
+                // The store knows better what stands: it is asked anew.
+                self.forget(id);
+                self.look_at_book(context);
             }
             Err(error) => {
                 self.store_failed(&error);
@@ -291,7 +325,7 @@ impl Automation {
     fn look_up(&mut self, id: PositionId, execution: ExecutionId, context: &mut Context<Self>) {
         let shared = Arc::clone(&self.shared);
         let looking = async move { work::ended(&shared.journal, execution).await };
-        let found = move |ended: Result<Option<Ended>, StoreError>,
+        let found = move |ended: Result<Option<Ended>, JournalError>,
                           automation: &mut Self,
                           context: &mut Context<Self>| {
             match ended {
@@ -306,7 +340,7 @@ impl Automation {
         context.spawn(actix::fut::wrap_future::<_, Self>(looking).map(found));
     }
 
-    fn store_failed(&self, error: &StoreError) {
+    fn store_failed(&self, error: &JournalError) {
         self.shared.events.emit(Event::Alarm {
             account: self.account.tag.clone(),
             what: "store_failed",
@@ -358,7 +392,10 @@ impl Handler<ExecutionEnded> for Automation {
 
     fn handle(&mut self, ended: ExecutionEnded, context: &mut Context<Self>) {
         let phase = Phase::Fired(ended.ended.execution);
-        let waiting = self.tracked.iter().find(|(_, tracked)| tracked.arming.phase == phase);
+        let waiting = self
+            .tracked
+            .iter()
+            .find(|(_, tracked)| tracked.arming.phase == phase);
         if let Some((&id, _)) = waiting {
             self.apply(id, ArmingEvent::Ended(ended.ended), context);
         }

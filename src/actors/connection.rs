@@ -19,15 +19,15 @@ use actix::prelude::*;
 use super::automation::{Automation, AutomationPlan, BookChanged};
 use super::shared::{Account, Row, Shared, View};
 use super::socket_stream::{FromSocket, events};
+use crate::domain::arming::Ended;
 use crate::domain::book::{Book, ReadOutcome};
 use crate::domain::connection::{Effect, Event as LinkEvent, Health, Link, Refusal, is_near};
-use crate::domain::execution::Ended;
 use crate::domain::ids::{AutomationId, PositionId};
 use crate::domain::position::Position;
 use crate::domain::restart::{Tenure, Verdict};
 use crate::domain::units::Sats;
 use crate::exchange::{Class, ExchangeError, Frame, Socket, SocketEvent, SocketPlan, Spend, Topic};
-use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, start};
+use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, parent, start};
 use crate::telemetry::Event;
 
 /// How often state and nearness are looked at.
@@ -97,7 +97,14 @@ impl Connection {
     pub fn new(shared: Arc<Shared>, account: Arc<Account>, plans: Vec<AutomationPlan>) -> Self {
         let automated = |plan: AutomationPlan| {
             let ward = Ward::new(Tenure::Replaceable);
-            (plan.id.clone(), Automated { plan, ward, child: None })
+            (
+                plan.id.clone(),
+                Automated {
+                    plan,
+                    ward,
+                    child: None,
+                },
+            )
         };
         Self {
             shared,
@@ -130,10 +137,21 @@ impl Connection {
                     context.run_later(pause, Self::connect);
                 }
                 Effect::DropSocket => self.forget_socket(),
-                Effect::Switched { from, to, gap, cause } => {
+                Effect::Switched {
+                    from,
+                    to,
+                    gap,
+                    cause,
+                } => {
                     let gap_ms = gap.as_millis() as u64;
                     let account = self.account.tag.clone();
-                    let switched = Event::TransportSwitched { account, from, to, gap_ms, cause };
+                    let switched = Event::TransportSwitched {
+                        account,
+                        from,
+                        to,
+                        gap_ms,
+                        cause,
+                    };
                     self.shared.events.emit(switched);
                 }
             }
@@ -166,8 +184,7 @@ impl Connection {
         }
         self.reading = true;
         let account = Arc::clone(&self.account);
-        let answer =
-            async move { account.network.rest.running(&account.credentials).await };
+        let answer = async move { account.network.rest.running(&account.credentials).await };
         let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {
             connection.reading = false;
             connection.take_reading(answer, now, context);
@@ -188,7 +205,11 @@ impl Connection {
                 self.step(LinkEvent::Read { requested_at }, context);
                 self.publish();
                 if !self.reading {
-                    let pause = if wished_since { Duration::ZERO } else { self.read_period() };
+                    let pause = if wished_since {
+                        Duration::ZERO
+                    } else {
+                        self.read_period()
+                    };
                     self.read_in(pause, context);
                 }
                 self.read_balance(context);
@@ -214,7 +235,12 @@ impl Connection {
         context: &mut Context<Self>,
     ) {
         let outcome = self.book.read(running, requested_at);
-        let ReadOutcome { drift, missed_event, read_again_at, .. } = outcome;
+        let ReadOutcome {
+            drift,
+            missed_event,
+            read_again_at,
+            ..
+        } = outcome;
         for drift in drift {
             self.shared.events.emit(Event::BookDrift {
                 account: self.account.tag.clone(),
@@ -237,7 +263,9 @@ impl Connection {
 
     fn read_balance(&mut self, context: &mut Context<Self>) {
         let now = self.now();
-        let due = self.balance_at.is_none_or(|at| now >= at + self.shared.tuning.link.read_far);
+        let due = self
+            .balance_at
+            .is_none_or(|at| now >= at + self.shared.tuning.link.read_far);
         if !due || self.account.rate.spend(Spend::Read, now).is_err() {
             return;
         }
@@ -256,7 +284,11 @@ impl Connection {
     /// Often near a trigger or liquidation, seldom far from both.
     fn read_period(&self) -> Duration {
         let windows = &self.shared.tuning.link;
-        if self.book.is_dirty() || self.is_near() { windows.read_near } else { windows.read_far }
+        if self.book.is_dirty() || self.is_near() {
+            windows.read_near
+        } else {
+            windows.read_far
+        }
     }
 
     fn is_near(&self) -> bool {
@@ -320,8 +352,13 @@ impl Connection {
 
     fn current_health(&self) -> Health {
         let now = self.now();
-        let usable = self.account.network.price.usable(now, &self.shared.tuning.freshness);
-        self.link.health(usable.is_some(), now, &self.shared.tuning.link)
+        let usable = self
+            .account
+            .network
+            .price
+            .usable(now, &self.shared.tuning.freshness);
+        self.link
+            .health(usable.is_some(), now, &self.shared.tuning.link)
     }
 
     fn report(&mut self) {
@@ -335,7 +372,12 @@ impl Connection {
         self.publish_view();
         if from != to {
             let account = self.account.tag.clone();
-            self.shared.events.emit(Event::ConnectionState { account, from, to, transport });
+            self.shared.events.emit(Event::ConnectionState {
+                account,
+                from,
+                to,
+                transport,
+            });
         }
     }
 
@@ -343,7 +385,10 @@ impl Connection {
         let rows = self
             .book
             .rows()
-            .map(|(position, read_at)| Row { position: position.clone(), read_at })
+            .map(|(position, read_at)| Row {
+                position: position.clone(),
+                read_at,
+            })
             .collect();
         self.account.view.store(Arc::new(View {
             health: self.health,
@@ -357,14 +402,20 @@ impl Connection {
 
     fn publish(&self) {
         self.publish_view();
-        for child in self.automations.values().filter_map(|automated| automated.child.as_ref()) {
+        for child in self
+            .automations
+            .values()
+            .filter_map(|automated| automated.child.as_ref())
+        {
             child.addr().do_send(BookChanged);
         }
     }
 
     fn start_automation(&mut self, id: &AutomationId, context: &mut Context<Self>) {
         let now = self.now();
-        let Some(automated) = self.automations.get_mut(id) else { return };
+        let Some(automated) = self.automations.get_mut(id) else {
+            return;
+        };
         let generation = automated.ward.starts(now);
         let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.account));
         let plan = automated.plan.clone();
@@ -374,7 +425,7 @@ impl Connection {
             name,
             generation,
             OwnerGone::End,
-            context.address().recipient(),
+            parent(context),
             move |_| Automation::new(shared, account, plan),
         ));
         let actor = format!("automation/{id}");
@@ -441,8 +492,15 @@ impl StreamHandler<FromSocket> for Connection {
             }
             SocketEvent::Lost(cause, detail) => {
                 self.forget_socket();
-                let (actor, cause) = (format!("connection/{}", self.account.tag.name), cause.as_str());
-                self.shared.events.emit(Event::SocketLost { actor, cause, detail });
+                let (actor, cause) = (
+                    format!("connection/{}", self.account.tag.name),
+                    cause.as_str(),
+                );
+                self.shared.events.emit(Event::SocketLost {
+                    actor,
+                    cause,
+                    detail,
+                });
                 self.step(LinkEvent::SocketLost(cause), context);
             }
         }
@@ -496,7 +554,14 @@ impl Handler<Plans> for Connection {
             let id = plan.id.clone();
             if !self.automations.contains_key(&id) {
                 let ward = Ward::new(Tenure::Replaceable);
-                self.automations.insert(id.clone(), Automated { plan, ward, child: None });
+                self.automations.insert(
+                    id.clone(),
+                    Automated {
+                        plan,
+                        ward,
+                        child: None,
+                    },
+                );
                 self.start_automation(&id, context);
             }
         }
@@ -518,7 +583,11 @@ impl Handler<FeedStarted> for Connection {
     type Result = ();
 
     fn handle(&mut self, started: FeedStarted, _: &mut Context<Self>) {
-        for child in self.automations.values().filter_map(|automated| automated.child.as_ref()) {
+        for child in self
+            .automations
+            .values()
+            .filter_map(|automated| automated.child.as_ref())
+        {
             child.addr().do_send(started);
         }
     }
@@ -530,22 +599,37 @@ impl Handler<ChildExit> for Connection {
     fn handle(&mut self, exit: ChildExit, context: &mut Context<Self>) {
         let (now, roll) = (self.now(), self.shared.clock.roll());
         let id = AutomationId::new(&exit.child);
-        let Some(automated) = self.automations.get_mut(&id) else { return };
+        let Some(automated) = self.automations.get_mut(&id) else {
+            return;
+        };
         let policy = &self.shared.tuning.restart;
-        let Some(verdict) = automated.ward.exited(&exit, now, policy, roll) else { return };
+        let Some(verdict) = automated.ward.exited(&exit, now, policy, roll) else {
+            return;
+        };
         automated.child = None;
         let actor = format!("automation/{id}");
         let cause = exit.exit.to_string();
-        self.shared.events.emit(Event::ActorDied { actor: actor.clone(), cause: cause.clone() });
+        self.shared.events.emit(Event::ActorDied {
+            actor: actor.clone(),
+            cause: cause.clone(),
+        });
         let pause = match verdict {
             Verdict::Restart { attempt, delay } => {
                 let delay_ms = delay.as_millis() as u64;
-                self.shared.events.emit(Event::ActorRestarting { actor, attempt, delay_ms });
+                self.shared.events.emit(Event::ActorRestarting {
+                    actor,
+                    attempt,
+                    delay_ms,
+                });
                 delay
             }
             Verdict::Quarantine { retry } => {
                 let retry_s = retry.as_secs();
-                self.shared.events.emit(Event::ActorQuarantined { actor, cause, retry_s });
+                self.shared.events.emit(Event::ActorQuarantined {
+                    actor,
+                    cause,
+                    retry_s,
+                });
                 retry
             }
         };
@@ -569,7 +653,10 @@ mod crash {
         type Result = ();
 
         fn handle(&mut self, CrashAutomation(id, place): CrashAutomation, _: &mut Context<Self>) {
-            let child = self.automations.get(&id).and_then(|automated| automated.child.as_ref());
+            let child = self
+                .automations
+                .get(&id)
+                .and_then(|automated| automated.child.as_ref());
             if let Some(child) = child {
                 child.addr().do_send(Crash(place));
             }

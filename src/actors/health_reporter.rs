@@ -29,7 +29,10 @@ pub struct HealthReporter {
 impl HealthReporter {
     /// A reporter that has counted nothing yet.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, restarts: HashMap::new() }
+        Self {
+            shared,
+            restarts: HashMap::new(),
+        }
     }
 
     /// A line for each account up to the limit; above it a summary and a line for each account that

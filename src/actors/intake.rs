@@ -23,9 +23,9 @@ use super::shared::Shared;
 use super::work::{Step, Work};
 use crate::domain::ids::{AccountId, ExecutionId};
 use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
-use crate::domain::rules::Rule;
+use crate::journal::JournalError;
 use crate::store::StoreError;
-use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, start};
+use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, parent, start};
 use crate::telemetry::Event;
 
 /// How soon unfinished executions are read again after the store refused.
@@ -92,7 +92,9 @@ impl Intake {
                 .max_by(|(i, a), (j, b)| a.danger.cmp(&b.danger).then(j.cmp(i)))
                 .map(|(index, _)| index);
             let Some(index) = next else { return };
-            let Some(seat) = self.free_seat(context) else { return };
+            let Some(seat) = self.free_seat(context) else {
+                return;
+            };
             let work = self.waiting.remove(index);
             self.busy.insert(work.account.tag.id.clone(), seat);
             let taken = &mut self.seats[seat];
@@ -111,7 +113,11 @@ impl Intake {
         if self.seats.len() >= self.shared.tuning.live_executions {
             return None;
         }
-        self.seats.push(Seat { ward: Ward::new(Tenure::Essential), child: None, work: None });
+        self.seats.push(Seat {
+            ward: Ward::new(Tenure::Essential),
+            child: None,
+            work: None,
+        });
         let seat = self.seats.len() - 1;
         self.start_executor(seat, context);
         Some(seat)
@@ -129,12 +135,14 @@ impl Intake {
             generation,
             // An execution under way is not torn off by the death of its intake.
             OwnerGone::Finish,
-            context.address().recipient(),
+            parent(context),
             move |_| Executor::new(shared, intake, seat, generation),
         ));
         if restarts > 0 {
             let actor = format!("executor/{seat}");
-            self.shared.events.emit(Event::ActorRestarted { actor, restarts });
+            self.shared
+                .events
+                .emit(Event::ActorRestarted { actor, restarts });
         }
     }
 
@@ -144,7 +152,9 @@ impl Intake {
             Verdict::Ended(ended) => {
                 self.known.remove(&work.id);
                 let automation = work.automation;
-                work.account.connection.tell(ExecutionEnded { automation, ended });
+                work.account
+                    .connection
+                    .tell(ExecutionEnded { automation, ended });
             }
             Verdict::Again { work, at } => self.park(work, at, context),
         }
@@ -159,7 +169,9 @@ impl Intake {
 
     fn unpark(&mut self, context: &mut Context<Self>) {
         let now = self.shared.clock.mono();
-        let (due, parked) = std::mem::take(&mut self.parked).into_iter().partition(|(at, _)| *at <= now);
+        let (due, parked) = std::mem::take(&mut self.parked)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
         self.parked = parked;
         let due: Vec<(Duration, Work)> = due;
         self.waiting.extend(due.into_iter().map(|(_, work)| work));
@@ -171,7 +183,7 @@ impl Intake {
     fn recover(&mut self, context: &mut Context<Self>) {
         let shared = Arc::clone(&self.shared);
         let reading = async move { unfinished(&shared).await };
-        let read = |found: Result<Vec<Work>, StoreError>,
+        let read = |found: Result<Vec<Work>, JournalError>,
                     intake: &mut Self,
                     context: &mut Context<Self>| match found {
             Ok(found) => {
@@ -192,11 +204,14 @@ impl Intake {
     }
 }
 
-async fn unfinished(shared: &Shared) -> Result<Vec<Work>, StoreError> {
-    let rows = shared.journal.unfinished().await?;
+async fn unfinished(shared: &Shared) -> Result<Vec<Work>, JournalError> {
+    let listed = shared.journal.unfinished().await?;
+    for unreadable in listed.unreadable {
+        tracing::error!(event = "execution.unreadable", error = %unreadable);
+    }
     let accounts = shared.accounts.load_full();
     let mut found = vec![];
-    for row in rows {
+    for row in listed.rows {
         let Some(account) = accounts.get(&row.account) else {
             tracing::error!(
                 event = "execution.left", execution = %row.id, account_id = %row.account,
@@ -206,10 +221,10 @@ async fn unfinished(shared: &Shared) -> Result<Vec<Work>, StoreError> {
         };
         let rule = match shared.store.automation(&row.automation).await {
             Ok(stored) if stored.is_active && stored.rule_version == row.rule_version => {
-                Rule::parse(stored.kind, &stored.config).ok().map(Arc::new)
+                stored.rule().ok().map(Arc::new)
             }
             Ok(_) | Err(StoreError::NotFound { .. }) => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         found.push(Work::recovered(row, Arc::clone(account), rule));
     }
@@ -238,7 +253,9 @@ impl Handler<Finished> for Intake {
     type Result = ();
 
     fn handle(&mut self, finished: Finished, context: &mut Context<Self>) {
-        let Some(seat) = self.seats.get_mut(finished.seat) else { return };
+        let Some(seat) = self.seats.get_mut(finished.seat) else {
+            return;
+        };
         if seat.ward.generation() != finished.generation {
             return;
         }
@@ -253,15 +270,21 @@ impl Handler<ChildExit> for Intake {
 
     fn handle(&mut self, exit: ChildExit, context: &mut Context<Self>) {
         let (now, roll) = (self.shared.clock.mono(), self.shared.clock.roll());
-        let Some(index) = exit.child.parse().ok().filter(|seat| *seat < self.seats.len()) else {
+        let index: Option<usize> = exit.child.parse().ok();
+        let Some(index) = index.filter(|seat| *seat < self.seats.len()) else {
             return;
         };
         let seat = &mut self.seats[index];
         let policy = &self.shared.tuning.restart;
-        let Some(verdict) = seat.ward.exited(&exit, now, policy, roll) else { return };
+        let Some(verdict) = seat.ward.exited(&exit, now, policy, roll) else {
+            return;
+        };
         seat.child = None;
         let (actor, cause) = (format!("executor/{index}"), exit.exit.to_string());
-        self.shared.events.emit(Event::ActorDied { actor: actor.clone(), cause });
+        self.shared.events.emit(Event::ActorDied {
+            actor: actor.clone(),
+            cause,
+        });
         if let Some(mut work) = seat.work.take() {
             work.deaths += 1;
             work.step = Step::LookUp;
@@ -276,7 +299,11 @@ impl Handler<ChildExit> for Intake {
             verdict;
         let attempt = seat_attempt(&verdict);
         let delay_ms = delay.as_millis() as u64;
-        self.shared.events.emit(Event::ActorRestarting { actor, attempt, delay_ms });
+        self.shared.events.emit(Event::ActorRestarting {
+            actor,
+            attempt,
+            delay_ms,
+        });
         context.run_later(delay, move |intake, context| {
             intake.start_executor(index, context);
             intake.dispatch(context);
@@ -300,9 +327,18 @@ impl Intake {
         let given_up = async move {
             let evidence = serde_json::json!({ "executor_deaths": work.deaths });
             let now = shared.clock.utc();
-            let settled = match shared.journal.uncertain(work.id, evidence.clone(), now).await {
+            let settled = match shared
+                .journal
+                .uncertain(work.id, evidence.clone(), now)
+                .await
+            {
                 Ok(()) => Ok(()),
-                Err(_) => shared.journal.fail(work.id, "executor_died", evidence, now).await,
+                Err(_) => {
+                    shared
+                        .journal
+                        .fail(work.id, "executor_died", evidence, now)
+                        .await
+                }
             };
             if let Err(error) = settled {
                 tracing::error!(event = "store.failed", execution = %work.id, %error);

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::WeakRecipient;
 use actix::prelude::*;
 
 use super::shared::{NetworkShared, Shared};
@@ -19,7 +20,9 @@ use super::socket_stream::{FromSocket, events};
 use crate::domain::levels::{Level, Levels};
 use crate::domain::price::LastPrice;
 use crate::domain::units::Price;
-use crate::exchange::{ExchangeError, Frame, Socket, SocketEvent, SocketPlan, Spend, Ticker, Topic};
+use crate::exchange::{
+    ExchangeError, Frame, Socket, SocketEvent, SocketPlan, Spend, Ticker, Topic,
+};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -107,7 +110,9 @@ impl PriceFeed {
         if self.socket.is_none() && now >= self.connect_at {
             self.connect(context);
         }
-        let due = self.ticker_at.is_none_or(|at| now >= at + freshness.ticker_period);
+        let due = self
+            .ticker_at
+            .is_none_or(|at| now >= at + freshness.ticker_period);
         if due && !self.ticker_asked && self.last.needs_ticker(now, &freshness) {
             self.ask_ticker(context);
         }
@@ -125,11 +130,13 @@ impl PriceFeed {
         };
         self.socket_number += 1;
         self.socket_opened_at = now;
-        let plan = SocketPlan { credentials: None, topics: vec![Topic::LastPrice] };
+        let plan = SocketPlan {
+            credentials: None,
+            topics: vec![Topic::LastPrice],
+        };
         let clock = self.network.exchange_clock().clone();
         let windows = self.shared.tuning.stream;
-        let (socket, receiver) =
-            Socket::open(&self.network.network, plan, clock, windows, permit);
+        let (socket, receiver) = Socket::open(&self.network.network, plan, clock, windows, permit);
         self.socket = Some(socket);
         context.add_stream(events(self.socket_number, receiver));
     }
@@ -141,17 +148,24 @@ impl PriceFeed {
         if now.saturating_sub(self.socket_opened_at) >= windows.socket_stable {
             self.socket_failures = 0;
         }
-        let pause = windows.socket_curve.delay(self.socket_failures, self.shared.clock.roll());
+        let pause = windows
+            .socket_curve
+            .delay(self.socket_failures, self.shared.clock.roll());
         self.socket_failures = self.socket_failures.saturating_add(1);
         self.connect_at = now + pause;
         let actor = self.name();
-        self.shared.events.emit(Event::SocketLost { actor, cause, detail });
+        self.shared.events.emit(Event::SocketLost {
+            actor,
+            cause,
+            detail,
+        });
     }
 
     fn ask_ticker(&mut self, context: &mut Context<Self>) {
         let asked_at = self.now();
         if let Err(free_at) = self.network.public_rate.spend(Spend::Read, asked_at) {
-            self.ticker_at = Some(free_at.saturating_sub(self.shared.tuning.freshness.ticker_period));
+            self.ticker_at =
+                Some(free_at.saturating_sub(self.shared.tuning.freshness.ticker_period));
             return;
         }
         self.ticker_asked = true;
@@ -191,10 +205,15 @@ impl PriceFeed {
 
     /// Wakes everybody whose level the price has crossed; nobody on a price that nothing confirms.
     fn evaluate(&mut self, tick_at: Duration) {
-        let Some(price) = self.last.usable(tick_at, &self.shared.tuning.freshness) else { return };
+        let Some(price) = self.last.usable(tick_at, &self.shared.tuning.freshness) else {
+            return;
+        };
         while let Some(key) = self.levels.pop_crossed(price) {
             if let Some(watcher) = self.watchers.remove(&key).and_then(|weak| weak.upgrade()) {
-                watcher.do_send(LevelReached { key, tick_at: Some(tick_at) });
+                watcher.do_send(LevelReached {
+                    key,
+                    tick_at: Some(tick_at),
+                });
             }
         }
     }
@@ -218,7 +237,10 @@ impl Handler<Watch> for PriceFeed {
             self.levels.remove(watch.key);
             self.watchers.remove(&watch.key);
             if let Some(watcher) = watch.to.upgrade() {
-                watcher.do_send(LevelReached { key: watch.key, tick_at: None });
+                watcher.do_send(LevelReached {
+                    key: watch.key,
+                    tick_at: None,
+                });
             }
             return;
         }

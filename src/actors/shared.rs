@@ -134,15 +134,20 @@ impl PriceCell {
     /// Publishes what is known.
     pub fn publish(&self, last: &LastPrice) {
         // The price first: a reader between the two sees it older than it is, never younger.
-        self.cents.store(last.price().map_or(0, Price::cents), Ordering::Release);
-        self.confirmed_us.store(last.confirmed_at().as_micros() as u64, Ordering::Release);
+        self.cents
+            .store(last.price().map_or(0, Price::cents), Ordering::Release);
+        self.confirmed_us
+            .store(last.confirmed_at().as_micros() as u64, Ordering::Release);
     }
 
     /// The price and its age, whatever that is; `None` before the first.
     pub fn seen(&self, now: Duration) -> Option<Seen> {
         let confirmed = Duration::from_micros(self.confirmed_us.load(Ordering::Acquire));
         let price = Price::from_cents(self.cents.load(Ordering::Acquire))?;
-        Some(Seen { price, age: now.saturating_sub(confirmed) })
+        Some(Seen {
+            price,
+            age: now.saturating_sub(confirmed),
+        })
     }
 
     /// The price and its age, if it may be acted upon.
@@ -244,6 +249,10 @@ impl InHand {
 
 impl Drop for InHandMark {
     fn drop(&mut self) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+        self.0
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.1);
     }
 }

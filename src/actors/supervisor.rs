@@ -24,9 +24,9 @@ use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed};
 use crate::domain::connection::{Health, Transport};
 use crate::domain::ids::AccountId;
 use crate::domain::restart::{Tenure, Verdict};
-use crate::store::{self, StoreError};
 use crate::exchange::RateBudget;
-use crate::supervision::{Child, ChildExit, OwnerGone, Slot, Ward, start};
+use crate::store::{self, StoreError};
+use crate::supervision::{Child, ChildExit, OwnerGone, Slot, Ward, parent, start};
 use crate::telemetry::{AccountTag, Event};
 
 /// How often a stopping service looks whether its executions have ended.
@@ -92,7 +92,9 @@ impl Supervisor {
             Part::Feed(network) => format!("price_feed/{network}"),
             Part::Connection(id) => {
                 let accounts = self.shared.accounts.load();
-                let name = accounts.get(id).map_or(id.as_str(), |account| &account.tag.name);
+                let name = accounts
+                    .get(id)
+                    .map_or(id.as_str(), |account| &account.tag.name);
                 format!("connection/{name}")
             }
         }
@@ -107,12 +109,14 @@ impl Supervisor {
             Part::Connection(_) => Tenure::Replaceable,
             _ => Tenure::Essential,
         };
-        let ward =
-            self.wards.entry(name.clone()).or_insert_with(|| (part.clone(), Ward::new(tenure)));
+        let ward = self
+            .wards
+            .entry(name.clone())
+            .or_insert_with(|| (part.clone(), Ward::new(tenure)));
         let generation = ward.1.starts(self.shared.clock.mono());
         let restarts = ward.1.restarts();
         let shared = Arc::clone(&self.shared);
-        let exits = context.address().recipient();
+        let exits = parent(context);
         let (trading, io) = (self.shared.trading.clone(), self.shared.io.clone());
         let end = OwnerGone::End;
         match part {
@@ -135,7 +139,9 @@ impl Supervisor {
                 self.intake = Some(child);
             }
             Part::Feed(network) => {
-                let Some(of) = self.shared.networks.get(&network).cloned() else { return };
+                let Some(of) = self.shared.networks.get(&network).cloned() else {
+                    return;
+                };
                 let slot = of.feed.clone();
                 let make = move |_: &mut _| PriceFeed::new(shared, of);
                 let child = start(&trading, &name, generation, end, exits, make);
@@ -146,7 +152,9 @@ impl Supervisor {
                 }
             }
             Part::Connection(id) => {
-                let Some(account) = self.shared.accounts.load().get(&id).cloned() else { return };
+                let Some(account) = self.shared.accounts.load().get(&id).cloned() else {
+                    return;
+                };
                 let slot = account.connection.clone();
                 let plans = self.plans.get(&id).cloned().unwrap_or_default();
                 let make = move |_: &mut _| Connection::new(shared, account, plans);
@@ -156,9 +164,15 @@ impl Supervisor {
             }
         }
         self.shared.events.emit(if restarts == 0 {
-            Event::ActorStarted { actor: name, generation }
+            Event::ActorStarted {
+                actor: name,
+                generation,
+            }
         } else {
-            Event::ActorRestarted { actor: name, restarts }
+            Event::ActorRestarted {
+                actor: name,
+                restarts,
+            }
         });
     }
 
@@ -279,7 +293,10 @@ impl Supervisor {
                 return;
             }
             let account = Arc::new(Account {
-                tag: AccountTag { id: id.clone(), name: stored.name.as_str().into() },
+                tag: AccountTag {
+                    id: id.clone(),
+                    name: stored.name.as_str().into(),
+                },
                 user: stored.user_id.clone(),
                 network,
                 credentials,
@@ -289,9 +306,15 @@ impl Supervisor {
             });
             supervisor.shared.accounts.rcu(|accounts| {
                 let mut accounts = (**accounts).clone();
-                accounts.entry(id.clone()).or_insert_with(|| Arc::clone(&account));
+                accounts
+                    .entry(id.clone())
+                    .or_insert_with(|| Arc::clone(&account));
                 accounts
             });
+            let network = stored.network.clone();
+            if !supervisor.feeds.contains_key(&network) {
+                supervisor.start_part(Part::Feed(network), context);
+            }
             supervisor.start_part(Part::Connection(id), context);
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(unsealing).map(unsealed));
@@ -315,17 +338,24 @@ impl Supervisor {
 /// Reads what should run. Rows that cannot be used are told, and stop nobody else.
 async fn desired(store: &store::Store) -> Result<(Desired, Vec<String>), StoreError> {
     let mut unusable = vec![];
-    let mut accounts: HashMap<_, _> = store
-        .accounts()
-        .await?
+    let listed = store.accounts().await?;
+    unusable.extend(listed.unreadable.iter().map(ToString::to_string));
+    let mut accounts: HashMap<_, _> = listed
+        .rows
         .into_iter()
         .filter(|account| account.is_active)
         .map(|account| (account.id.clone(), (account, vec![])))
         .collect();
-    let (automations, unreadable) = store.automations(None).await?;
-    unusable.extend(unreadable.into_iter().map(|row| row.to_string()));
-    for stored in automations.into_iter().filter(|stored| stored.is_active && stored.live) {
-        let Some((_, plans)) = accounts.get_mut(&stored.account_id) else { continue };
+    let listed = store.automations(None).await?;
+    unusable.extend(listed.unreadable.iter().map(ToString::to_string));
+    for stored in listed
+        .rows
+        .into_iter()
+        .filter(|stored| stored.is_active && stored.live)
+    {
+        let Some((_, plans)) = accounts.get_mut(&stored.account_id) else {
+            continue;
+        };
         match stored.rule() {
             Ok(rule) => plans.push(AutomationPlan {
                 id: stored.id,
@@ -347,10 +377,6 @@ impl Actor for Supervisor {
     fn started(&mut self, context: &mut Context<Self>) {
         self.start_part(Part::AuditLog, context);
         self.start_part(Part::HealthReporter, context);
-        let networks: Vec<_> = self.shared.networks.keys().cloned().collect();
-        for network in networks {
-            self.start_part(Part::Feed(network), context);
-        }
         self.start_part(Part::Intake, context);
         self.refresh(context);
     }
@@ -361,25 +387,40 @@ impl Handler<ChildExit> for Supervisor {
 
     fn handle(&mut self, exit: ChildExit, context: &mut Context<Self>) {
         let (now, roll) = (self.shared.clock.mono(), self.shared.clock.roll());
-        let Some((part, ward)) = self.wards.get_mut(&exit.child) else { return };
+        let Some((part, ward)) = self.wards.get_mut(&exit.child) else {
+            return;
+        };
         let policy = &self.shared.tuning.restart;
-        let Some(verdict) = ward.exited(&exit, now, policy, roll) else { return };
+        let Some(verdict) = ward.exited(&exit, now, policy, roll) else {
+            return;
+        };
         if self.stopping {
             return;
         }
         let part = part.clone();
         self.clear_slot(&part);
         let (actor, cause) = (exit.child, exit.exit.to_string());
-        self.shared.events.emit(Event::ActorDied { actor: actor.clone(), cause: cause.clone() });
+        self.shared.events.emit(Event::ActorDied {
+            actor: actor.clone(),
+            cause: cause.clone(),
+        });
         let pause = match verdict {
             Verdict::Restart { attempt, delay } => {
                 let delay_ms = delay.as_millis() as u64;
-                self.shared.events.emit(Event::ActorRestarting { actor, attempt, delay_ms });
+                self.shared.events.emit(Event::ActorRestarting {
+                    actor,
+                    attempt,
+                    delay_ms,
+                });
                 delay
             }
             Verdict::Quarantine { retry } => {
                 let retry_s = retry.as_secs();
-                self.shared.events.emit(Event::ActorQuarantined { actor, cause, retry_s });
+                self.shared.events.emit(Event::ActorQuarantined {
+                    actor,
+                    cause,
+                    retry_s,
+                });
                 self.set_aside(&part);
                 retry
             }
@@ -447,7 +488,9 @@ mod crash {
                 None => {
                     let id = AutomationId::new(actor.trim_start_matches("automation/"));
                     for connection in self.connections.values() {
-                        connection.addr().do_send(CrashAutomation(id.clone(), place));
+                        connection
+                            .addr()
+                            .do_send(CrashAutomation(id.clone(), place));
                     }
                 }
             }

@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::automation::AutomationPlan;
 use super::shared::Account;
-use crate::domain::execution::{Action, Before, Danger, Decision, Ended};
+use crate::domain::arming::Ended;
+use crate::domain::execution::{Action, Before, Danger, Decision};
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::domain::proof::Reading;
 use crate::domain::rules::Rule;
-use crate::journal::{Execution, Journal};
-use crate::store::StoreError;
+use crate::journal::{Execution, Journal, JournalError};
 
 /// What is to be done next about an execution.
 #[derive(Clone, Debug)]
@@ -122,13 +122,17 @@ impl Work {
 ///
 /// # Errors
 /// As every reading of the store.
-pub async fn ended(journal: &Journal, id: ExecutionId) -> Result<Option<Ended>, StoreError> {
+pub async fn ended(journal: &Journal, id: ExecutionId) -> Result<Option<Ended>, JournalError> {
     Ok(ended_row(&journal.execution(id).await?))
 }
 
 /// How an execution ended, if it has, by its row.
 pub fn ended_row(row: &Execution) -> Option<Ended> {
     let at = row.finished_at.filter(|_| row.state.is_final())?;
-    let skipped = row.reason.as_deref().and_then(|reason| reason.parse().ok());
-    Some(Ended { execution: row.id, state: row.state, skipped, at })
+    Some(Ended {
+        execution: row.id,
+        state: row.state,
+        skipped: row.skipped(),
+        at,
+    })
 }

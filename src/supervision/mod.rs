@@ -15,5 +15,5 @@ pub mod watchdog;
 
 pub use panic_hook::install_panic_hook;
 pub use slot::{Gone, Slot};
-pub use start::{Child, ChildExit, Exit, OwnerGone, start};
+pub use start::{Child, ChildExit, Exit, OwnerGone, parent, start};
 pub use ward::Ward;

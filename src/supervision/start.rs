@@ -78,17 +78,26 @@ impl<A: Actor> Drop for Child<A> {
 }
 
 /// Dropped with the child's future, however that comes about; so the notice cannot be forgotten.
-struct Notice {
-    to: Recipient<ChildExit>,
-    exit: Option<ChildExit>,
+struct Notice<T: FnOnce(ChildExit)> {
+    to: Option<T>,
+    exit: ChildExit,
 }
 
-impl Drop for Notice {
+impl<T: FnOnce(ChildExit)> Drop for Notice<T> {
     fn drop(&mut self) {
-        if let Some(exit) = self.exit.take() {
-            self.to.do_send(exit);
+        if let Some(to) = self.to.take() {
+            to(self.exit.clone());
         }
     }
+}
+
+/// Tells a parent that is an actor.
+pub fn parent<P>(context: &Context<P>) -> impl FnOnce(ChildExit) + Send + 'static
+where
+    P: Actor<Context = Context<P>> + Handler<ChildExit>,
+{
+    let parent = context.address();
+    move |exit| parent.do_send(exit)
 }
 
 /// Starts an actor on an arbiter, under the name its parent knows it by, and tells `to` how it
@@ -97,16 +106,17 @@ impl Drop for Notice {
 ///
 /// The mailbox is not a bound (`do_send` ignores it): flows from outside are bounded where they
 /// enter.
-pub fn start<A, F>(
+pub fn start<A, T, F>(
     arbiter: &ArbiterHandle,
     name: impl Into<String>,
     generation: u64,
     owner_gone: OwnerGone,
-    to: Recipient<ChildExit>,
+    to: T,
     make: F,
 ) -> Child<A>
 where
     A: Actor<Context = Context<A>>,
+    T: FnOnce(ChildExit) + Send + 'static,
     F: FnOnce(&mut Context<A>) -> A + Send + 'static,
 {
     const MAILBOX: usize = 16;
@@ -143,9 +153,7 @@ where
                     Ok(Err(panic)) | Err(panic) => Exit::Panicked(text_of(&*panic)),
                 },
             };
-            if let Some(notice) = notice.exit.as_mut() {
-                notice.exit = exit;
-            }
+            notice.exit.exit = exit;
             drop(notice);
         });
     });

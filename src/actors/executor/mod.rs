@@ -19,8 +19,9 @@ use actix::prelude::*;
 
 use super::shared::Shared;
 use super::work::{Step, Work, ended_row};
-use crate::domain::execution::{Ended, SkipReason, State};
-use crate::store::StoreError;
+use crate::domain::arming::Ended;
+use crate::domain::execution::{SkipReason, State};
+use crate::journal::JournalError;
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -74,7 +75,12 @@ impl Executor {
         seat: usize,
         generation: u64,
     ) -> Self {
-        Self { shared, intake, seat, generation }
+        Self {
+            shared,
+            intake,
+            seat,
+            generation,
+        }
     }
 }
 
@@ -95,7 +101,11 @@ impl Handler<Run> for Executor {
         let (seat, generation) = (self.seat, self.generation);
         let carrying = async move {
             let verdict = carry_out(&shared, work).await;
-            intake.do_send(Finished { seat, generation, verdict });
+            intake.do_send(Finished {
+                seat,
+                generation,
+                verdict,
+            });
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(carrying));
     }
@@ -141,12 +151,20 @@ impl Next {
 
     fn ended(shared: &Shared, work: &Work, state: State, skipped: Option<SkipReason>) -> Self {
         let at = shared.clock.utc();
-        Self::Verdict(Verdict::Ended(Ended { execution: work.id, state, skipped, at }))
+        Self::Verdict(Verdict::Ended(Ended {
+            execution: work.id,
+            state,
+            skipped,
+            at,
+        }))
     }
 }
 
 fn again_soon(shared: &Shared, work: Work) -> Verdict {
-    Verdict::Again { work, at: shared.clock.mono() + SOON }
+    Verdict::Again {
+        work,
+        at: shared.clock.mono() + SOON,
+    }
 }
 
 /// Where an execution stands after a restart: what was planned may be sent, what may have been sent
@@ -172,16 +190,19 @@ async fn look_up(shared: &Shared, work: Work) -> Next {
     Next::step(work, step)
 }
 
-fn store_failed(shared: &Shared, work: Work, error: &StoreError) -> Next {
+/// The journal did not take a word. Nothing is assumed about what it holds now.
+fn store_failed(shared: &Shared, work: Work, error: &JournalError) -> Next {
+    if let JournalError::TakenOver { .. } = error {
+        return Next::ended(shared, &work, State::Skipped, Some(SkipReason::NotOwner));
+    }
     shared.events.emit(Event::Alarm {
         account: work.account.tag.clone(),
         what: "store_failed",
         detail: format!("execution {}: {error}", work.id),
     });
-    // What the store holds now is not known here.
-    let step = match work.step {
-        Step::Record { .. } | Step::Prove { .. } => work.step.clone(),
-        Step::Send | Step::LookUp => Step::LookUp,
+    let step = match (&work.step, error) {
+        (Step::Record { .. } | Step::Prove { .. }, JournalError::Store(_)) => work.step.clone(),
+        _ => Step::LookUp,
     };
     Next::again_soon(shared, Work { step, ..work })
 }

@@ -34,9 +34,7 @@ enum Found {
 /// Asks the exchange once.
 pub(super) async fn prove(shared: &Shared, work: Work) -> Next {
     let budget = &work.account.rate;
-    if let Err(free_at) =
-        budget.spend_many(MOST_READINGS, Spend::Command, shared.clock.mono())
-    {
+    if let Err(free_at) = budget.spend_many(MOST_READINGS, Spend::Command, shared.clock.mono()) {
         return Next::again(work, free_at);
     }
     let requested_at = work.account.network.exchange_clock().now();
@@ -75,12 +73,20 @@ async fn find(shared: &Shared, work: &Work) -> Result<Found, ExchangeError> {
     let (rest, who) = (&work.account.network.rest, &work.account.credentials);
     let asked_at = shared.clock.mono();
     let running = rest.running(who).await?;
-    let found = running.iter().find(|trade| trade.id == work.position).cloned();
-    work.account.connection.tell(Learned::Running(running, asked_at));
+    let found = running
+        .iter()
+        .find(|trade| trade.id == work.position)
+        .cloned();
+    work.account
+        .connection
+        .tell(Learned::Running(running, asked_at));
     if let Some(trade) = found {
         return Ok(Found::Running(trade));
     }
-    Ok(rest.closed(who, work.position).await?.map_or(Found::Nowhere, Found::Ended))
+    Ok(rest
+        .closed(who, work.position)
+        .await?
+        .map_or(Found::Nowhere, Found::Ended))
 }
 
 async fn judge(
@@ -92,7 +98,9 @@ async fn judge(
     requested_at: DateTime<Utc>,
 ) -> Next {
     let (rest, who) = (&work.account.network.rest, &work.account.credentials);
-    let funding = rest.funding_cost_since(who, work.position, before.signed_at).await;
+    let funding = rest
+        .funding_cost_since(who, work.position, before.signed_at)
+        .await;
     let funding_since = match funding {
         Ok(funding) => funding,
         Err(error) => return unread(shared, work, &error),
@@ -112,11 +120,15 @@ async fn judge(
     match verdict {
         Verdict::Applied => {
             let outcome = json!({ "proof": evidence });
-            Next::step(work, Step::Record { action: Action::AddMargin { amount }, outcome })
+            Next::step(
+                work,
+                Step::Record {
+                    action: Action::AddMargin { amount },
+                    outcome,
+                },
+            )
         }
-        Verdict::NotApplied => {
-            record::fail(shared, work, "not_applied".to_owned(), evidence).await
-        }
+        Verdict::NotApplied => record::fail(shared, work, "not_applied".to_owned(), evidence).await,
         Verdict::ReadAgain(at) => {
             let pause = (at - work.account.network.exchange_clock().now()).to_std();
             let pause = pause.unwrap_or_default().max(Duration::from_millis(1));
@@ -141,7 +153,11 @@ async fn still_running(shared: &Shared, work: Work) -> Next {
         let evidence = json!({ "attempts": attempts, "proof": "the trade still runs" });
         return record::fail(shared, work, "exchange_unavailable".to_owned(), evidence).await;
     }
-    match shared.journal.back_to_planned(work.id, "the trade still runs", now).await {
+    match shared
+        .journal
+        .back_to_planned(work.id, "the trade still runs", now)
+        .await
+    {
         Ok(()) => Next::step(Work { attempts, ..work }, Step::Send),
         Err(error) => store_failed(shared, work, &error),
     }

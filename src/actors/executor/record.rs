@@ -25,7 +25,11 @@ pub(super) async fn record(shared: &Shared, work: Work) -> Next {
     };
     let at = shared.clock.utc();
     let entry = audit::Entry::margin_guard(&actor, work.position, action, &work.decision, at);
-    let record = RecordDone { execution: work.id, outcome: outcome.clone(), entry };
+    let record = RecordDone {
+        execution: work.id,
+        outcome: outcome.clone(),
+        entry,
+    };
     match shared.audit_log.ask(record).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return store_failed(shared, work, &error),
@@ -52,7 +56,11 @@ pub(super) async fn fail(shared: &Shared, work: Work, reason: String, evidence: 
         return store_failed(shared, work, &error);
     }
     let account = work.account.tag.clone();
-    shared.events.emit(Event::Failed { account, execution: work.id, reason });
+    shared.events.emit(Event::Failed {
+        account,
+        execution: work.id,
+        reason,
+    });
     Next::ended(shared, &work, State::Failed, None)
 }
 
@@ -63,16 +71,28 @@ pub(super) async fn uncertain(shared: &Shared, work: Work, evidence: Value) -> N
         return store_failed(shared, work, &error);
     }
     let account = work.account.tag.clone();
-    shared.events.emit(Event::Uncertain { account, execution: work.id, evidence: text });
+    shared.events.emit(Event::Uncertain {
+        account,
+        execution: work.id,
+        evidence: text,
+    });
     Next::ended(shared, &work, State::Uncertain, None)
 }
 
 /// Records that it was never sent.
 pub(super) async fn skip(shared: &Shared, work: Work, reason: SkipReason) -> Next {
-    if let Err(error) = shared.journal.skip(work.id, reason, shared.clock.utc()).await {
+    if let Err(error) = shared
+        .journal
+        .skip(work.id, reason, shared.clock.utc())
+        .await
+    {
         return store_failed(shared, work, &error);
     }
     let account = work.account.tag.clone();
-    shared.events.emit(Event::Skipped { account, execution: work.id, reason });
+    shared.events.emit(Event::Skipped {
+        account,
+        execution: work.id,
+        reason,
+    });
     Next::ended(shared, &work, State::Skipped, Some(reason))
 }

@@ -8,9 +8,9 @@ use super::super::connection::{Learned, refusal_of};
 use super::super::shared::{Account, Shared};
 use super::super::work::{Step, Work};
 use super::{Next, record, store_failed};
-use crate::domain::execution::{self, Action, Before, LastLook, Sight, SkipReason};
+use crate::domain::execution::{self, Action, Before, LastLook, Sight, SkipReason, State};
 use crate::exchange::{Class, ExchangeError, Spend};
-use crate::journal::Began;
+use crate::journal::{Began, Refusal};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -28,7 +28,11 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
         return Next::again_soon(shared, work);
     }
     let row = view.row(work.position);
-    let usable = work.account.network.price.usable(now, &shared.tuning.freshness);
+    let usable = work
+        .account
+        .network
+        .price
+        .usable(now, &shared.tuning.freshness);
     let sight = Sight {
         position: row.map(|row| &row.position),
         row_age: row.map_or(Duration::ZERO, |row| now.saturating_sub(row.read_at)),
@@ -47,11 +51,18 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
         LastLook::ReadFirst => read_first(shared, work).await,
         LastLook::Skip(reason) => record::skip(shared, work, reason).await,
         LastLook::NothingToAdd { at_leverage_limit } => {
-            let what = if at_leverage_limit { "leverage_limit" } else { "no_balance" };
+            let what = if at_leverage_limit {
+                "leverage_limit"
+            } else {
+                "no_balance"
+            };
             shared.events.emit(Event::Alarm {
                 account: work.account.tag.clone(),
                 what,
-                detail: format!("position {} is in danger, nothing can be added", work.position),
+                detail: format!(
+                    "position {} is in danger, nothing can be added",
+                    work.position
+                ),
             });
             let evidence = json!({ "balance": view.balance });
             record::fail(shared, work, what.to_owned(), evidence).await
@@ -64,7 +75,13 @@ async fn read_first(shared: &Shared, work: Work) -> Next {
     if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
         return Next::again(work, free_at);
     }
-    match work.account.network.rest.running(&work.account.credentials).await {
+    match work
+        .account
+        .network
+        .rest
+        .running(&work.account.credentials)
+        .await
+    {
         Ok(running) => {
             // Its connection applies the reading before this execution's turn comes again.
             work.account.connection.tell(Learned::Running(running, now));
@@ -83,11 +100,20 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Option<Befor
         return Next::again(work, free_at);
     }
     failpoint::pass("execution.planned", work.id.to_string().as_str());
-    let began = shared.journal.begin_sending(work.id, action, before, shared.clock.utc()).await;
+    let began = shared
+        .journal
+        .begin_sending(work.id, action, before, shared.clock.utc())
+        .await;
     match began {
         Ok(Began::Sending { .. }) => request(shared, work, action, before).await,
-        Ok(Began::Refused(reason)) => record::skip(shared, work, reason).await,
-        Ok(Began::NotPlanned(_)) => Next::step(work, Step::LookUp),
+        // The new owner recovers it.
+        Ok(Began::Refused(Refusal::Skip(SkipReason::NotOwner))) => {
+            Next::ended(shared, &work, State::Skipped, Some(SkipReason::NotOwner))
+        }
+        Ok(Began::Refused(Refusal::Skip(reason))) => record::skip(shared, work, reason).await,
+        Ok(Began::Refused(Refusal::AlreadySending | Refusal::Ended(_))) => {
+            Next::step(work, Step::LookUp)
+        }
         Err(error) => store_failed(shared, work, &error),
     }
 }
@@ -96,8 +122,9 @@ async fn request(shared: &Shared, work: Work, action: Action, before: Option<Bef
     failpoint::pass("execution.sending", work.id.to_string().as_str());
     let account = work.account.clone();
     let sent_at = shared.clock.mono();
-    let tick_to_order_us =
-        work.tick_at.map(|tick_at| sent_at.saturating_sub(tick_at).as_micros() as u64);
+    let tick_to_order_us = work
+        .tick_at
+        .map(|tick_at| sent_at.saturating_sub(tick_at).as_micros() as u64);
     shared.events.emit(Event::Sending {
         account: account.tag.clone(),
         execution: work.id,
@@ -118,15 +145,16 @@ async fn request(shared: &Shared, work: Work, action: Action, before: Option<Bef
                 account.connection.tell(Learned::MarginAdded(trade, amount));
                 outcome
             }),
-        Action::ClosePosition => {
-            rest.close(&account.credentials, work.position, signed_at).await.map(|closed| {
+        Action::ClosePosition => rest
+            .close(&account.credentials, work.position, signed_at)
+            .await
+            .map(|closed| {
                 account.connection.tell(Learned::Closed(closed.position.id));
                 json!({
                     "pl": closed.pl, "closingFee": closed.closing_fee,
                     "exitPrice": closed.exit_price,
                 })
-            })
-        }
+            }),
     };
     failpoint::pass("execution.answered", work.id.to_string().as_str());
     match answer {
@@ -147,21 +175,40 @@ async fn refused(
     before: Option<Before>,
     error: &ExchangeError,
 ) -> Next {
-    let prove = |refusal| Step::Prove { action, before, readings: vec![], not_found: 0, refusal };
+    let prove = |refusal| Step::Prove {
+        action,
+        before,
+        readings: vec![],
+        not_found: 0,
+        refusal,
+    };
     match error.class {
         // Known not to have been applied.
         Class::Retryable { .. } if !action.is_idempotent() => {
             let (text, now) = (error.to_string(), shared.clock.utc());
             match shared.journal.back_to_planned(work.id, &text, now).await {
                 Ok(()) => not_sent(shared, work, error, "sending").await,
-                Err(error) => store_failed(shared, Work { step: prove(None), ..work }, &error),
+                Err(error) => store_failed(
+                    shared,
+                    Work {
+                        step: prove(None),
+                        ..work
+                    },
+                    &error,
+                ),
             }
         }
         // Perhaps applied. A close that were repeated blindly would hide what became of the first.
         Class::Retryable { after } => {
             obey(shared, &work.account, error);
             let at = shared.clock.mono() + after.unwrap_or_default();
-            Next::again(Work { step: prove(None), ..work }, at)
+            Next::again(
+                Work {
+                    step: prove(None),
+                    ..work
+                },
+                at,
+            )
         }
         Class::Unknown => Next::step(work, prove(None)),
         // Perhaps because it is closed already: never reported as failed unread.
@@ -185,7 +232,9 @@ pub(super) fn obey(shared: &Shared, account: &Account, error: &ExchangeError) {
     const UNASKED: Duration = Duration::from_secs(1);
     match error.class {
         Class::Retryable { after } if error.status == Some(429) => {
-            account.rate.silence(shared.clock.mono() + after.unwrap_or(UNASKED));
+            account
+                .rate
+                .silence(shared.clock.mono() + after.unwrap_or(UNASKED));
         }
         _ => {}
     }
@@ -210,12 +259,22 @@ pub(super) async fn not_sent(
         return record::fail(shared, work, reason, evidence).await;
     }
     let (now, roll) = (shared.clock.mono(), shared.clock.roll());
-    let pause = shared.tuning.retry.delay(work.attempts - 1, roll).max(LEAST_PAUSE);
+    let pause = shared
+        .tuning
+        .retry
+        .delay(work.attempts - 1, roll)
+        .max(LEAST_PAUSE);
     shared.events.emit(Event::Deferred {
         account: work.account.tag.clone(),
         execution: work.id,
         why: format!("{doing}: {error}"),
         delay_ms: pause.as_millis() as u64,
     });
-    Next::again(Work { step: Step::Send, ..work }, now + pause)
+    Next::again(
+        Work {
+            step: Step::Send,
+            ..work
+        },
+        now + pause,
+    )
 }
