@@ -117,10 +117,10 @@ async fn connection(world: Arc<World>, io: TcpStream, ip: IpAddr) {
         () = kill.notified() => return,
     }
     let upgraded = lock(&upgrade).take();
-    if let Some(upgraded) = upgraded {
-        if let Ok(io) = upgraded.await {
-            stream::run(world, io, ip).await;
-        }
+    if let Some(upgraded) = upgraded
+        && let Ok(io) = upgraded.await
+    {
+        stream::run(world, io, ip).await;
     }
 }
 

@@ -100,12 +100,16 @@ impl Hub {
 
     /// Ends sockets, all or those of one key, at most `most`; answers how many.
     pub(in crate::simulator) fn end(&mut self, key: Option<&str>, most: usize, end: End) -> usize {
-        self.sockets
+        let matching = self
+            .sockets
             .values()
-            .filter(|socket| key.is_none() || socket.session.as_deref() == key)
-            .take(most)
-            .map(|socket| socket.end.send_replace(Some(end)))
-            .count()
+            .filter(|socket| key.is_none() || socket.session.as_deref() == key);
+        let mut ended = 0;
+        for socket in matching.take(most) {
+            socket.end.send_replace(Some(end));
+            ended += 1;
+        }
+        ended
     }
 
     /// Open sockets: key of the session and topics.
