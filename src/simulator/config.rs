@@ -22,7 +22,6 @@ pub const TRADING_SCOPES: [&str; 5] = [
 
 /// Everything that a simulator needs to start.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct SimulatorConfig {
     /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -100,7 +99,6 @@ impl Default for ProtocolWindows {
 /// One account of the exchange.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
 pub struct AccountConfig {
     /// API key.
     pub key: String,

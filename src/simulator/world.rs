@@ -19,6 +19,9 @@ use super::money::Price;
 use super::pacing::{Cadence, Speed};
 use super::stream::{End, Feed, Hub};
 
+/// Delayed requests that wait at once; one more is lost, and its connection closed.
+const MAX_LATE: usize = 10_000;
+
 /// A lock whose holder cannot leave it broken: the engine has no step that panics midway, and a
 /// simulator that goes on is worth more to a test than one that hides the first failure.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -195,7 +198,9 @@ impl World {
     pub(super) fn run_late(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
         let mut late = lock(&self.late);
         while late.try_join_next().is_some() {}
-        late.spawn(work);
+        if late.len() < MAX_LATE {
+            late.spawn(work);
+        }
     }
 
     /// Waits until the simulator stops.

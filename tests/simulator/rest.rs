@@ -286,8 +286,10 @@ async fn cross_margin_is_flat_and_refused() {
 #[tokio::test]
 async fn a_taken_port_is_named() {
     let x = exchange().await;
-    let mut config = SimulatorConfig::default();
-    config.listen = x.simulator.addr();
+    let config = SimulatorConfig {
+        listen: x.simulator.addr(),
+        ..Default::default()
+    };
     let error = Simulator::start(config).await.unwrap_err().to_string();
     assert!(error.contains(&x.simulator.addr().to_string()), "{error}");
 }
@@ -297,8 +299,10 @@ async fn the_port_is_free_again_after_a_stop() {
     let x = exchange().await;
     let address = x.simulator.addr();
     x.simulator.stop().await;
-    let mut config = SimulatorConfig::default();
-    config.listen = address;
+    let config = SimulatorConfig {
+        listen: address,
+        ..Default::default()
+    };
     Simulator::start(config).await.unwrap().stop().await;
 }
 
