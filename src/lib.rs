@@ -5,6 +5,7 @@ pub mod config;
 pub mod domain;
 pub mod exchange;
 pub mod journal;
+pub mod simulator;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;
