@@ -5,9 +5,14 @@ mod fields;
 pub mod margin_guard;
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::levels::Level;
+use super::position::Position;
+use super::units::Price;
 
 pub use fields::FieldError;
 pub use margin_guard::MarginGuard;
@@ -67,6 +72,27 @@ impl Rule {
     pub fn parse(kind: RuleKind, config: &Value) -> Result<Self, Vec<FieldError>> {
         match kind {
             RuleKind::MarginGuard => MarginGuard::parse(config).map(Self::MarginGuard),
+        }
+    }
+
+    /// Whether it fires for a position at a price.
+    pub fn is_reached(&self, position: &Position, at: Price) -> bool {
+        match self {
+            Self::MarginGuard(guard) => guard.is_reached(position, at),
+        }
+    }
+
+    /// The prices at which it fires for a position.
+    pub fn level(&self, position: &Position) -> Level {
+        match self {
+            Self::MarginGuard(guard) => guard.level(position),
+        }
+    }
+
+    /// The least time from the end of one execution to the next episode.
+    pub fn cooldown(&self) -> Duration {
+        match self {
+            Self::MarginGuard(guard) => guard.cooldown,
         }
     }
 

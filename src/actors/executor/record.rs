@@ -1,0 +1,98 @@
+//! The end of an execution, as it goes into the journal and to whoever listens.
+
+use serde_json::Value;
+
+use super::super::audit_log::RecordDone;
+use super::super::shared::Shared;
+use super::super::work::{Step, Work};
+use super::{Next, store_failed};
+use crate::domain::audit;
+use crate::domain::execution::{SkipReason, State};
+use crate::supervision::failpoint;
+use crate::telemetry::Event;
+
+/// Records what was applied, with its audit entry. Until that stands, it is tried again.
+pub(super) async fn record(shared: &Shared, work: Work) -> Next {
+    let Step::Record { action, outcome } = work.step.clone() else {
+        return Next::step(work, Step::LookUp);
+    };
+    let account = &work.account;
+    let actor = audit::Actor {
+        automation: &work.automation,
+        execution: work.id,
+        account: &account.tag.id,
+        account_name: &account.tag.name,
+    };
+    let at = shared.clock.utc();
+    let entry = audit::Entry::margin_guard(&actor, work.position, action, &work.decision, at);
+    let record = RecordDone {
+        execution: work.id,
+        outcome: outcome.clone(),
+        entry,
+    };
+    match shared.audit_log.ask(record).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return store_failed(shared, work, &error),
+        // It is being restarted; whether it recorded before it died does not matter.
+        Err(_) => return Next::again_soon(shared, work),
+    }
+    failpoint::pass("execution.recorded", work.id.to_string().as_str());
+    shared.events.emit(Event::Done {
+        account: account.tag.clone(),
+        execution: work.id,
+        automation: work.automation.clone(),
+        position: work.position,
+        action,
+        tick_to_order_us: outcome["tickToOrderUs"].as_u64(),
+        request_us: outcome["requestUs"].as_u64(),
+    });
+    Next::ended(shared, &work, State::Done, None)
+}
+
+/// Records that it was not applied.
+pub(super) async fn fail(shared: &Shared, work: Work, reason: String, evidence: Value) -> Next {
+    let now = shared.clock.utc();
+    if let Err(error) = shared.journal.fail(work.id, &reason, evidence, now).await {
+        return store_failed(shared, work, &error);
+    }
+    let account = work.account.tag.clone();
+    shared.events.emit(Event::Failed {
+        account,
+        execution: work.id,
+        reason,
+    });
+    Next::ended(shared, &work, State::Failed, None)
+}
+
+/// Records that only a person can tell.
+pub(super) async fn uncertain(shared: &Shared, work: Work, evidence: Value) -> Next {
+    let (text, now) = (evidence.to_string(), shared.clock.utc());
+    if let Err(error) = shared.journal.uncertain(work.id, evidence, now).await {
+        return store_failed(shared, work, &error);
+    }
+    let account = work.account.tag.clone();
+    shared.events.emit(Event::Uncertain {
+        account,
+        execution: work.id,
+        evidence: text,
+    });
+    Next::ended(shared, &work, State::Uncertain, None)
+}
+
+/// Records that it was never sent.
+pub(super) async fn skip(shared: &Shared, work: Work, reason: SkipReason) -> Next {
+    if let Err(error) = shared
+        .journal
+        .skip(work.id, reason, shared.clock.utc())
+        .await
+    {
+        return store_failed(shared, work, &error);
+    }
+    let account = work.account.tag.clone();
+    shared.events.emit(Event::Skipped {
+        account,
+        execution: work.id,
+        reason,
+    });
+    Next::ended(shared, &work, State::Skipped, Some(reason))
+}

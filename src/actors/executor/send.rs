@@ -1,0 +1,280 @@
+//! The way from an intent to the exchange: the last look, the durable `sending`, the request.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::connection::{Learned, refusal_of};
+use super::super::shared::{Account, Shared};
+use super::super::work::{Step, Work};
+use super::{Next, record, store_failed};
+use crate::domain::execution::{self, Action, Before, LastLook, Sight, SkipReason, State};
+use crate::exchange::{Class, ExchangeError, Spend};
+use crate::journal::{Began, Refusal};
+use crate::supervision::failpoint;
+use crate::telemetry::Event;
+
+/// Between two attempts lies at least this.
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Looks once more and sends.
+pub(super) async fn send(shared: &Shared, work: Work) -> Next {
+    let Some(rule) = work.rule.clone() else {
+        return record::skip(shared, work, SkipReason::AutomationDisabled).await;
+    };
+    let view = work.account.view.load_full();
+    let now = shared.clock.mono();
+    if view.read_at.is_none() || work.account.network.price.seen(now).is_none() {
+        return Next::again_soon(shared, work);
+    }
+    let row = view.row(work.position);
+    let usable = work
+        .account
+        .network
+        .price
+        .usable(now, &shared.tuning.freshness);
+    let sight = Sight {
+        position: row.map(|row| &row.position),
+        row_age: row.map_or(Duration::ZERO, |row| now.saturating_sub(row.read_at)),
+        balance: view.balance,
+        price: usable.map(|seen| seen.price),
+    };
+    match execution::last_look(&rule, &sight) {
+        LastLook::Send(action) => {
+            let before = row.map(|row| Before {
+                margin: row.position.margin,
+                sum_cash_in_margin: row.position.sum_cash_in_margin,
+                signed_at: work.account.network.exchange_clock().now(),
+            });
+            begin(shared, work, action, before).await
+        }
+        LastLook::ReadFirst => read_first(shared, work).await,
+        LastLook::Skip(reason) => record::skip(shared, work, reason).await,
+        LastLook::NothingToAdd { at_leverage_limit } => {
+            let what = if at_leverage_limit {
+                "leverage_limit"
+            } else {
+                "no_balance"
+            };
+            shared.events.emit(Event::Alarm {
+                account: work.account.tag.clone(),
+                what,
+                detail: format!(
+                    "position {} is in danger, nothing can be added",
+                    work.position
+                ),
+            });
+            let evidence = json!({ "balance": view.balance });
+            record::fail(shared, work, what.to_owned(), evidence).await
+        }
+    }
+}
+
+async fn read_first(shared: &Shared, work: Work) -> Next {
+    let now = shared.clock.mono();
+    if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
+        return Next::again(work, free_at);
+    }
+    match work
+        .account
+        .network
+        .rest
+        .running(&work.account.credentials)
+        .await
+    {
+        Ok(running) => {
+            // Its connection applies the reading before this execution's turn comes again.
+            work.account.connection.tell(Learned::Running(running, now));
+            let at = shared.clock.mono() + Duration::from_millis(1);
+            Next::again(work, at)
+        }
+        Err(error) => not_sent(shared, work, &error, "reading before a close").await,
+    }
+}
+
+async fn begin(shared: &Shared, work: Work, action: Action, before: Option<Before>) -> Next {
+    if shared.dry_run {
+        return record::skip(shared, work, SkipReason::DryRun).await;
+    }
+    if let Err(free_at) = work.account.rate.spend(Spend::Command, shared.clock.mono()) {
+        return Next::again(work, free_at);
+    }
+    failpoint::pass("execution.planned", work.id.to_string().as_str());
+    let began = shared
+        .journal
+        .begin_sending(work.id, action, before, shared.clock.utc())
+        .await;
+    match began {
+        Ok(Began::Sending { .. }) => request(shared, work, action, before).await,
+        // The new owner recovers it.
+        Ok(Began::Refused(Refusal::Skip(SkipReason::NotOwner))) => {
+            Next::ended(shared, &work, State::Skipped, Some(SkipReason::NotOwner))
+        }
+        Ok(Began::Refused(Refusal::Skip(reason))) => record::skip(shared, work, reason).await,
+        Ok(Began::Refused(Refusal::AlreadySending | Refusal::Ended(_))) => {
+            Next::step(work, Step::LookUp)
+        }
+        Err(error) => store_failed(shared, work, &error),
+    }
+}
+
+async fn request(shared: &Shared, work: Work, action: Action, before: Option<Before>) -> Next {
+    failpoint::pass("execution.sending", work.id.to_string().as_str());
+    let account = work.account.clone();
+    let sent_at = shared.clock.mono();
+    let tick_to_order_us = work
+        .tick_at
+        .map(|tick_at| sent_at.saturating_sub(tick_at).as_micros() as u64);
+    shared.events.emit(Event::Sending {
+        account: account.tag.clone(),
+        execution: work.id,
+        action,
+        tick_to_order_us,
+    });
+    let rest = &account.network.rest;
+    let signed_at = before.map_or_else(|| rest.clock().now(), |before| before.signed_at);
+    let answer = match action {
+        Action::AddMargin { amount } => rest
+            .add_margin(&account.credentials, work.position, amount, signed_at)
+            .await
+            .map(|trade| {
+                let outcome = json!({
+                    "margin": trade.margin, "liquidation": trade.liquidation,
+                    "leverage": trade.leverage,
+                });
+                account.connection.tell(Learned::MarginAdded(trade, amount));
+                outcome
+            }),
+        Action::ClosePosition => rest
+            .close(&account.credentials, work.position, signed_at)
+            .await
+            .map(|closed| {
+                account.connection.tell(Learned::Closed(closed.position.id));
+                json!({
+                    "pl": closed.pl, "closingFee": closed.closing_fee,
+                    "exitPrice": closed.exit_price,
+                })
+            }),
+    };
+    failpoint::pass("execution.answered", work.id.to_string().as_str());
+    match answer {
+        Ok(mut outcome) => {
+            let request_us = shared.clock.mono().saturating_sub(sent_at).as_micros() as u64;
+            outcome["requestUs"] = json!(request_us);
+            outcome["tickToOrderUs"] = json!(tick_to_order_us);
+            Next::step(work, Step::Record { action, outcome })
+        }
+        Err(error) => refused(shared, work, action, before, &error).await,
+    }
+}
+
+async fn refused(
+    shared: &Shared,
+    work: Work,
+    action: Action,
+    before: Option<Before>,
+    error: &ExchangeError,
+) -> Next {
+    let prove = |refusal| Step::Prove {
+        action,
+        before,
+        readings: vec![],
+        not_found: 0,
+        refusal,
+    };
+    match error.class {
+        // Known not to have been applied.
+        Class::Retryable { .. } if !action.is_idempotent() => {
+            let (text, now) = (error.to_string(), shared.clock.utc());
+            match shared.journal.back_to_planned(work.id, &text, now).await {
+                Ok(()) => not_sent(shared, work, error, "sending").await,
+                Err(error) => store_failed(
+                    shared,
+                    Work {
+                        step: prove(None),
+                        ..work
+                    },
+                    &error,
+                ),
+            }
+        }
+        // Perhaps applied. A close that were repeated blindly would hide what became of the first.
+        Class::Retryable { after } => {
+            obey(shared, &work.account, error);
+            let at = shared.clock.mono() + after.unwrap_or_default();
+            Next::again(
+                Work {
+                    step: prove(None),
+                    ..work
+                },
+                at,
+            )
+        }
+        Class::Unknown => Next::step(work, prove(None)),
+        // Perhaps because it is closed already: never reported as failed unread.
+        Class::Rejected if action.is_idempotent() => {
+            Next::step(work, prove(Some(error.to_string())))
+        }
+        Class::Rejected => {
+            let evidence = json!({ "error": error.to_string() });
+            record::fail(shared, work, format!("rejected: {error}"), evidence).await
+        }
+        Class::Unauthorized | Class::Blocked => {
+            obey(shared, &work.account, error);
+            let evidence = json!({ "error": error.to_string() });
+            record::fail(shared, work, format!("refused: {error}"), evidence).await
+        }
+    }
+}
+
+/// Silence after a 429; and the connection learns what was refused to the whole account.
+pub(super) fn obey(shared: &Shared, account: &Account, error: &ExchangeError) {
+    const UNASKED: Duration = Duration::from_secs(1);
+    match error.class {
+        Class::Retryable { after } if error.status == Some(429) => {
+            account
+                .rate
+                .silence(shared.clock.mono() + after.unwrap_or(UNASKED));
+        }
+        _ => {}
+    }
+    if let Some(refusal) = refusal_of(error) {
+        account.connection.tell(Learned::Refused(refusal));
+    }
+}
+
+/// Tries again later, as long as attempts are left. Nothing is sent before the last look was taken
+/// anew.
+pub(super) async fn not_sent(
+    shared: &Shared,
+    mut work: Work,
+    error: &ExchangeError,
+    doing: &str,
+) -> Next {
+    obey(shared, &work.account, error);
+    work.attempts += 1;
+    if work.attempts >= shared.tuning.attempts {
+        let evidence = json!({ "attempts": work.attempts, "error": error.to_string() });
+        let reason = format!("exchange_unavailable: {error}");
+        return record::fail(shared, work, reason, evidence).await;
+    }
+    let (now, roll) = (shared.clock.mono(), shared.clock.roll());
+    let pause = shared
+        .tuning
+        .retry
+        .delay(work.attempts - 1, roll)
+        .max(LEAST_PAUSE);
+    shared.events.emit(Event::Deferred {
+        account: work.account.tag.clone(),
+        execution: work.id,
+        why: format!("{doing}: {error}"),
+        delay_ms: pause.as_millis() as u64,
+    });
+    Next::again(
+        Work {
+            step: Step::Send,
+            ..work
+        },
+        now + pause,
+    )
+}

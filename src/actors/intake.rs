@@ -1,0 +1,364 @@
+//! `Intake`: triggers on their way to the exchange: a bounded pool of executors, danger first, one
+//! execution for each account at a time.
+//!
+//! - Owner: `Supervisor`. Essential: never quarantined.
+//! - Owns: the waiting executions and the pool of executors.
+//! - In: `Submit` from automations, `Finished` from executors, `Drain`. Out: `Run` to executors,
+//!   `ExecutionEnded` to connections.
+//! - Bound: `execution.live` executors; an automation has at most one unfinished execution for each
+//!   position, so what waits is bounded by what is watched. No executor is held during a wait.
+//! - Death: executors finish what they have in hand; a fresh intake reads all unfinished executions
+//!   from the journal and leaves those in hand alone.
+//! - Stop: nothing new is started; what waits stays written down.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::connection::ExecutionEnded;
+use super::executor::{Executor, Finished, Run, Verdict};
+use super::shared::Shared;
+use super::work::{Step, Work};
+use crate::domain::ids::{AccountId, ExecutionId};
+use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
+use crate::journal::JournalError;
+use crate::store::StoreError;
+use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, parent, start};
+use crate::telemetry::Event;
+
+/// How soon unfinished executions are read again after the store refused.
+const STORE_RETRY: Duration = Duration::from_millis(250);
+/// Executors that may die over one execution before it is given up.
+const MOST_DEATHS: u32 = 3;
+
+/// An execution that stands in the journal and is to be carried out.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Submit(pub Work);
+
+/// Starts nothing new from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+struct Seat {
+    ward: Ward,
+    child: Option<Child<Executor>>,
+    work: Option<Work>,
+}
+
+/// See the module's documentation.
+pub struct Intake {
+    shared: Arc<Shared>,
+    waiting: Vec<Work>,
+    parked: Vec<(Duration, Work)>,
+    known: HashSet<ExecutionId>,
+    busy: HashMap<AccountId, usize>,
+    seats: Vec<Seat>,
+    draining: bool,
+}
+
+impl Intake {
+    /// An intake with nothing to do.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            waiting: vec![],
+            parked: vec![],
+            known: HashSet::new(),
+            busy: HashMap::new(),
+            seats: vec![],
+            draining: false,
+        }
+    }
+
+    fn submit(&mut self, work: Work) {
+        if self.known.insert(work.id) {
+            self.waiting.push(work);
+        }
+    }
+
+    /// Hands out what waits: the most endangered of an idle account first.
+    fn dispatch(&mut self, context: &mut Context<Self>) {
+        while !self.draining {
+            let next = self
+                .waiting
+                .iter()
+                .enumerate()
+                .filter(|(_, work)| !self.busy.contains_key(&work.account.tag.id))
+                // Of equals the one that has waited longest: the first.
+                .max_by(|(i, a), (j, b)| a.danger.cmp(&b.danger).then(j.cmp(i)))
+                .map(|(index, _)| index);
+            let Some(index) = next else { return };
+            let Some(seat) = self.free_seat(context) else {
+                return;
+            };
+            let work = self.waiting.remove(index);
+            self.busy.insert(work.account.tag.id.clone(), seat);
+            let taken = &mut self.seats[seat];
+            taken.work = Some(work.clone());
+            if let Some(child) = &taken.child {
+                child.addr().do_send(Run(work));
+            }
+        }
+    }
+
+    fn free_seat(&mut self, context: &mut Context<Self>) -> Option<usize> {
+        let free = |seat: &Seat| seat.child.is_some() && seat.work.is_none();
+        if let Some(seat) = self.seats.iter().position(free) {
+            return Some(seat);
+        }
+        if self.seats.len() >= self.shared.tuning.live_executions {
+            return None;
+        }
+        self.seats.push(Seat {
+            ward: Ward::new(Tenure::Essential),
+            child: None,
+            work: None,
+        });
+        let seat = self.seats.len() - 1;
+        self.start_executor(seat, context);
+        Some(seat)
+    }
+
+    fn start_executor(&mut self, seat: usize, context: &mut Context<Self>) {
+        let shared = Arc::clone(&self.shared);
+        let intake = context.address().recipient();
+        let ward = &mut self.seats[seat].ward;
+        let generation = ward.starts(self.shared.clock.mono());
+        let restarts = ward.restarts();
+        self.seats[seat].child = Some(start(
+            &self.shared.trading,
+            seat.to_string(),
+            generation,
+            // An execution under way is not torn off by the death of its intake.
+            OwnerGone::Finish,
+            parent(context),
+            move |_| Executor::new(shared, intake, seat, generation),
+        ));
+        if restarts > 0 {
+            let actor = format!("executor/{seat}");
+            self.shared
+                .events
+                .emit(Event::ActorRestarted { actor, restarts });
+        }
+    }
+
+    fn settle(&mut self, work: Work, verdict: Verdict, context: &mut Context<Self>) {
+        self.busy.remove(&work.account.tag.id);
+        match verdict {
+            Verdict::Ended(ended) => {
+                self.known.remove(&work.id);
+                let automation = work.automation;
+                work.account
+                    .connection
+                    .tell(ExecutionEnded { automation, ended });
+            }
+            Verdict::Again { work, at } => self.park(work, at, context),
+        }
+        self.dispatch(context);
+    }
+
+    fn park(&mut self, work: Work, at: Duration, context: &mut Context<Self>) {
+        let pause = at.saturating_sub(self.shared.clock.mono());
+        self.parked.push((at, work));
+        context.run_later(pause, Self::unpark);
+    }
+
+    fn unpark(&mut self, context: &mut Context<Self>) {
+        let now = self.shared.clock.mono();
+        let (due, parked) = std::mem::take(&mut self.parked)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.parked = parked;
+        let due: Vec<(Duration, Work)> = due;
+        self.waiting.extend(due.into_iter().map(|(_, work)| work));
+        self.dispatch(context);
+    }
+
+    /// Reads all that is unfinished. What an executor of an earlier intake has in hand is met
+    /// again by its mark, and waits.
+    fn recover(&mut self, context: &mut Context<Self>) {
+        let shared = Arc::clone(&self.shared);
+        let reading = async move { unfinished(&shared).await };
+        let read = |found: Result<Vec<Work>, JournalError>,
+                    intake: &mut Self,
+                    context: &mut Context<Self>| match found {
+            Ok(found) => {
+                if !found.is_empty() {
+                    tracing::warn!(event = "executions.recovered", count = found.len());
+                }
+                for work in found {
+                    intake.submit(work);
+                }
+                intake.dispatch(context);
+            }
+            Err(error) => {
+                tracing::error!(event = "store.failed", %error, "unfinished executions wait");
+                context.run_later(STORE_RETRY, Self::recover);
+            }
+        };
+        context.spawn(actix::fut::wrap_future::<_, Self>(reading).map(read));
+    }
+}
+
+async fn unfinished(shared: &Shared) -> Result<Vec<Work>, JournalError> {
+    let listed = shared.journal.unfinished().await?;
+    for unreadable in listed.unreadable {
+        tracing::error!(event = "execution.unreadable", error = %unreadable);
+    }
+    let accounts = shared.accounts.load_full();
+    let mut found = vec![];
+    for row in listed.rows {
+        let Some(account) = accounts.get(&row.account) else {
+            tracing::error!(
+                event = "execution.left", execution = %row.id, account_id = %row.account,
+                "its account is not served: enable it, or settle it with vigia execution resolve"
+            );
+            continue;
+        };
+        let rule = match shared.store.automation(&row.automation).await {
+            Ok(stored) if stored.is_active && stored.rule_version == row.rule_version => {
+                stored.rule().ok().map(Arc::new)
+            }
+            Ok(_) | Err(StoreError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        found.push(Work::recovered(row, Arc::clone(account), rule));
+    }
+    Ok(found)
+}
+
+impl Actor for Intake {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        failpoint::pass("intake.started", "");
+        self.recover(context);
+    }
+}
+
+impl Handler<Submit> for Intake {
+    type Result = ();
+
+    fn handle(&mut self, Submit(work): Submit, context: &mut Context<Self>) {
+        self.submit(work);
+        self.dispatch(context);
+    }
+}
+
+impl Handler<Finished> for Intake {
+    type Result = ();
+
+    fn handle(&mut self, finished: Finished, context: &mut Context<Self>) {
+        let Some(seat) = self.seats.get_mut(finished.seat) else {
+            return;
+        };
+        if seat.ward.generation() != finished.generation {
+            return;
+        }
+        if let Some(work) = seat.work.take() {
+            self.settle(work, finished.verdict, context);
+        }
+    }
+}
+
+impl Handler<ChildExit> for Intake {
+    type Result = ();
+
+    fn handle(&mut self, exit: ChildExit, context: &mut Context<Self>) {
+        let (now, roll) = (self.shared.clock.mono(), self.shared.clock.roll());
+        let index: Option<usize> = exit.child.parse().ok();
+        let Some(index) = index.filter(|seat| *seat < self.seats.len()) else {
+            return;
+        };
+        let seat = &mut self.seats[index];
+        let policy = &self.shared.tuning.restart;
+        let Some(verdict) = seat.ward.exited(&exit, now, policy, roll) else {
+            return;
+        };
+        seat.child = None;
+        let (actor, cause) = (format!("executor/{index}"), exit.exit.to_string());
+        self.shared.events.emit(Event::ActorDied {
+            actor: actor.clone(),
+            cause,
+        });
+        if let Some(mut work) = seat.work.take() {
+            work.deaths += 1;
+            work.step = Step::LookUp;
+            self.busy.remove(&work.account.tag.id);
+            if work.deaths < MOST_DEATHS {
+                self.park(work, now + STORE_RETRY, context);
+            } else {
+                self.give_up(work, context);
+            }
+        }
+        let (RestartVerdict::Restart { delay, .. } | RestartVerdict::Quarantine { retry: delay }) =
+            verdict;
+        let attempt = seat_attempt(&verdict);
+        let delay_ms = delay.as_millis() as u64;
+        self.shared.events.emit(Event::ActorRestarting {
+            actor,
+            attempt,
+            delay_ms,
+        });
+        context.run_later(delay, move |intake, context| {
+            intake.start_executor(index, context);
+            intake.dispatch(context);
+        });
+    }
+}
+
+fn seat_attempt(verdict: &RestartVerdict) -> u32 {
+    match verdict {
+        RestartVerdict::Restart { attempt, .. } => *attempt,
+        RestartVerdict::Quarantine { .. } => 0,
+    }
+}
+
+impl Intake {
+    /// An execution that kills its executors is a bug: it is set aside, loudly, so that it harms
+    /// nobody else. What it may have done is for a person to look at.
+    fn give_up(&mut self, work: Work, context: &mut Context<Self>) {
+        let shared = Arc::clone(&self.shared);
+        self.known.remove(&work.id);
+        let given_up = async move {
+            let evidence = serde_json::json!({ "executor_deaths": work.deaths });
+            let now = shared.clock.utc();
+            let settled = match shared
+                .journal
+                .uncertain(work.id, evidence.clone(), now)
+                .await
+            {
+                Ok(()) => Ok(()),
+                Err(_) => {
+                    shared
+                        .journal
+                        .fail(work.id, "executor_died", evidence, now)
+                        .await
+                }
+            };
+            if let Err(error) = settled {
+                tracing::error!(event = "store.failed", execution = %work.id, %error);
+            }
+            shared.events.emit(Event::Alarm {
+                account: work.account.tag.clone(),
+                what: "executor_died",
+                detail: format!("execution {} was given up", work.id),
+            });
+        };
+        context.spawn(actix::fut::wrap_future::<_, Self>(given_up));
+    }
+}
+
+impl Handler<Drain> for Intake {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
+        self.draining = true;
+    }
+}
+
+crate::crashable!(Intake);

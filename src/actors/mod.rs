@@ -1,0 +1,27 @@
+//! The actors, one in each file. `actors.md` tells of each who owns it, what it owns, its messages,
+//! its bounds, and what its death and its stop mean.
+
+mod audit_log;
+mod automation;
+mod connection;
+mod executor;
+mod health_reporter;
+mod intake;
+mod price_feed;
+mod shared;
+mod socket_stream;
+mod supervisor;
+mod work;
+
+pub use audit_log::{AuditLog, RecordDone};
+pub use automation::{Automation, AutomationPlan};
+pub use connection::Connection;
+pub use executor::Executor;
+pub use health_reporter::HealthReporter;
+pub use intake::{Drain, Intake};
+pub use price_feed::PriceFeed;
+pub use shared::{Account, InHand, NetworkShared, Parts, PriceCell, Row, Shared, View};
+pub use supervisor::{Stop, Supervisor};
+
+#[cfg(feature = "failpoints")]
+pub use supervisor::CrashActor;

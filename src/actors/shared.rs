@@ -1,0 +1,258 @@
+//! What actors share: handles to parts, and views that one actor writes and all may read at any
+//! time without a hop.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::ArbiterHandle;
+use arc_swap::ArcSwap;
+
+use super::{AuditLog, Connection, HealthReporter, Intake, PriceFeed};
+use crate::clock::Clock;
+use crate::config::Tuning;
+use crate::domain::connection::{Health, Transport};
+use crate::domain::credentials::Credentials;
+use crate::domain::execution::Seen;
+use crate::domain::ids::{AccountId, ExecutionId, PositionId, UserId};
+use crate::domain::position::Position;
+use crate::domain::price::{Freshness, LastPrice};
+use crate::domain::units::{Price, Sats};
+use crate::exchange::{ExchangeClock, Network, RateBudget, Rest, SocketBudget};
+use crate::journal::Journal;
+use crate::store::Store;
+use crate::supervision::Slot;
+use crate::telemetry::{AccountTag, Events};
+
+/// What every actor is given.
+pub struct Shared {
+    /// Clocks and randomness.
+    pub clock: Clock,
+    /// Numbers.
+    pub tuning: Tuning,
+    /// Where events go.
+    pub events: Events,
+    /// Accounts and automations.
+    pub store: Store,
+    /// Executions and arming.
+    pub journal: Journal,
+    /// Whether everything is done but sending.
+    pub dry_run: bool,
+    /// The thread of feeds, connections, automations, intake and executors.
+    pub trading: ArbiterHandle,
+    /// The thread of database and HTTP.
+    pub io: ArbiterHandle,
+    /// The present intake.
+    pub intake: Slot<Intake>,
+    /// The present audit log.
+    pub audit_log: Slot<AuditLog>,
+    /// The present health reporter.
+    pub health: Slot<HealthReporter>,
+    /// Networks by name.
+    pub networks: HashMap<String, Arc<NetworkShared>>,
+    /// Accounts by id; written by the supervisor.
+    pub accounts: ArcSwap<HashMap<AccountId, Arc<Account>>>,
+    /// Executions that an executor has in hand now, whatever became of the intake that gave them.
+    pub in_hand: InHand,
+    next_key: AtomicU64,
+}
+
+/// What a [`Shared`] is made of.
+#[allow(missing_docs)] // the fields of the same names
+pub struct Parts {
+    pub clock: Clock,
+    pub tuning: Tuning,
+    pub events: Events,
+    pub store: Store,
+    pub journal: Journal,
+    pub dry_run: bool,
+    pub trading: ArbiterHandle,
+    pub io: ArbiterHandle,
+    pub networks: HashMap<String, Arc<NetworkShared>>,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            clock: parts.clock,
+            tuning: parts.tuning,
+            events: parts.events,
+            store: parts.store,
+            journal: parts.journal,
+            dry_run: parts.dry_run,
+            trading: parts.trading,
+            io: parts.io,
+            intake: Slot::new("intake"),
+            audit_log: Slot::new("audit log"),
+            health: Slot::new("health reporter"),
+            networks: parts.networks,
+            accounts: ArcSwap::default(),
+            in_hand: InHand::default(),
+            next_key: AtomicU64::new(1),
+        })
+    }
+
+    /// A key for a trigger level, never used before in this process.
+    pub fn level_key(&self) -> u64 {
+        self.next_key.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What the accounts of one network share.
+pub struct NetworkShared {
+    /// Its addresses.
+    pub network: Network,
+    /// REST, and the exchange's clock.
+    pub rest: Rest,
+    /// The last price; written by the price feed.
+    pub price: PriceCell,
+    /// The present price feed.
+    pub feed: Slot<PriceFeed>,
+    /// Public requests of this machine's address.
+    pub public_rate: RateBudget,
+    /// Sockets of this machine's address.
+    pub sockets: SocketBudget,
+}
+
+impl NetworkShared {
+    /// The exchange's clock.
+    pub fn exchange_clock(&self) -> &ExchangeClock {
+        self.rest.clock()
+    }
+}
+
+/// The last price of a network. One writer; readers need no hop and no lock.
+#[derive(Debug, Default)]
+pub struct PriceCell {
+    cents: AtomicU64,
+    confirmed_us: AtomicU64,
+}
+
+impl PriceCell {
+    /// Publishes what is known.
+    pub fn publish(&self, last: &LastPrice) {
+        // The price first: a reader between the two sees it older than it is, never younger.
+        self.cents
+            .store(last.price().map_or(0, Price::cents), Ordering::Release);
+        self.confirmed_us
+            .store(last.confirmed_at().as_micros() as u64, Ordering::Release);
+    }
+
+    /// The price and its age, whatever that is; `None` before the first.
+    pub fn seen(&self, now: Duration) -> Option<Seen> {
+        let confirmed = Duration::from_micros(self.confirmed_us.load(Ordering::Acquire));
+        let price = Price::from_cents(self.cents.load(Ordering::Acquire))?;
+        Some(Seen {
+            price,
+            age: now.saturating_sub(confirmed),
+        })
+    }
+
+    /// The price and its age, if it may be acted upon.
+    pub fn usable(&self, now: Duration, freshness: &Freshness) -> Option<Seen> {
+        self.seen(now).filter(|seen| seen.age < freshness.blind)
+    }
+}
+
+/// One account as the whole service knows it; outlives its connection's restarts, and so do its
+/// budgets.
+pub struct Account {
+    /// Id and name.
+    pub tag: AccountTag,
+    /// Its owner.
+    pub user: UserId,
+    /// Its network.
+    pub network: Arc<NetworkShared>,
+    /// Its credentials.
+    pub credentials: Arc<Credentials>,
+    /// Requests of its key.
+    pub rate: RateBudget,
+    /// What is known of it; written by its connection.
+    pub view: ArcSwap<View>,
+    /// The present connection.
+    pub connection: Slot<Connection>,
+}
+
+/// What is known of an account.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The connection's state.
+    pub health: Health,
+    /// Where its data comes from.
+    pub transport: Transport,
+    /// How often that changed.
+    pub switches: u32,
+    /// Running trades.
+    pub rows: Vec<Row>,
+    /// Satoshis free for new margin, as last read.
+    pub balance: Option<Sats>,
+    /// When the book was last confirmed; `None` before the first reading.
+    pub read_at: Option<Duration>,
+}
+
+/// A running trade and when it was read.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The trade.
+    pub position: Position,
+    /// When its row was requested, since the start of the process.
+    pub read_at: Duration,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            health: Health::Starting,
+            transport: Transport::Http,
+            switches: 0,
+            rows: vec![],
+            balance: None,
+            read_at: None,
+        }
+    }
+}
+
+impl View {
+    /// A running trade.
+    pub fn row(&self, id: PositionId) -> Option<&Row> {
+        self.rows.iter().find(|row| row.position.id == id)
+    }
+}
+
+/// Executions in hand. A mark is taken back when it is dropped, also by a panic.
+#[derive(Clone, Debug, Default)]
+pub struct InHand(Arc<Mutex<HashSet<ExecutionId>>>);
+
+/// The mark of one execution in hand.
+#[derive(Debug)]
+pub struct InHandMark(InHand, ExecutionId);
+
+impl InHand {
+    /// Marks an execution; `None` if it is in hand already.
+    pub fn take(&self, id: ExecutionId) -> Option<InHandMark> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(id).then(|| InHandMark(self.clone(), id))
+    }
+
+    /// How many are in hand.
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for InHandMark {
+    fn drop(&mut self) {
+        self.0
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.1);
+    }
+}

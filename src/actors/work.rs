@@ -1,0 +1,138 @@
+//! One execution on its way through intake and executors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::automation::AutomationPlan;
+use super::shared::Account;
+use crate::domain::arming::Ended;
+use crate::domain::execution::{Action, Before, Danger, Decision};
+use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
+use crate::domain::proof::Reading;
+use crate::domain::rules::Rule;
+use crate::journal::{Execution, Journal, JournalError};
+
+/// What is to be done next about an execution.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Look once more, and send.
+    Send,
+    /// Its state is not known here: look it up.
+    LookUp,
+    /// It may have been applied: ask the exchange.
+    Prove {
+        /// What was sent.
+        action: Action,
+        /// What was read before.
+        before: Option<Before>,
+        /// What was read since.
+        readings: Vec<Reading>,
+        /// Readings that found the trade nowhere.
+        not_found: u32,
+        /// What the exchange said against it, if it did.
+        refusal: Option<String>,
+    },
+    /// It was applied; the journal does not say so yet.
+    Record {
+        /// What was applied.
+        action: Action,
+        /// What the exchange answered.
+        outcome: Value,
+    },
+}
+
+/// An execution and what is needed to carry it out.
+#[derive(Clone)]
+pub struct Work {
+    /// The execution.
+    pub id: ExecutionId,
+    /// Its account.
+    pub account: Arc<Account>,
+    /// Its automation.
+    pub automation: AutomationId,
+    /// Its rule; `None` where the automation is gone or its rule has changed.
+    pub rule: Option<Arc<Rule>>,
+    /// Its position.
+    pub position: PositionId,
+    /// What the automation saw.
+    pub decision: Decision,
+    /// How urgent it is.
+    pub danger: Danger,
+    /// When the tick that caused it was read from the socket.
+    pub tick_at: Option<Duration>,
+    /// What is next.
+    pub step: Step,
+    /// Attempts to send that are known not to have been applied.
+    pub attempts: u32,
+    /// Readings for a proof that failed in a row.
+    pub unread: u32,
+    /// Executors that died over it.
+    pub deaths: u32,
+}
+
+impl Work {
+    /// A trigger that was just written down.
+    pub fn fresh(
+        id: ExecutionId,
+        account: Arc<Account>,
+        plan: &AutomationPlan,
+        position: PositionId,
+        decision: Decision,
+        danger: Danger,
+        tick_at: Option<Duration>,
+    ) -> Self {
+        Self {
+            id,
+            account,
+            automation: plan.id.clone(),
+            rule: Some(Arc::clone(&plan.rule)),
+            position,
+            decision,
+            danger,
+            tick_at,
+            step: Step::Send,
+            attempts: 0,
+            unread: 0,
+            deaths: 0,
+        }
+    }
+
+    /// An execution found unfinished in the journal.
+    pub fn recovered(row: Execution, account: Arc<Account>, rule: Option<Arc<Rule>>) -> Self {
+        Self {
+            id: row.id,
+            account,
+            automation: row.automation,
+            rule,
+            position: row.position,
+            decision: row.decision,
+            danger: Danger::unknown(),
+            tick_at: None,
+            step: Step::LookUp,
+            attempts: 0,
+            unread: 0,
+            deaths: 0,
+        }
+    }
+}
+
+/// How an execution ended, if it has.
+///
+/// # Errors
+/// As every reading of the store.
+pub async fn ended(journal: &Journal, id: ExecutionId) -> Result<Option<Ended>, JournalError> {
+    Ok(ended_row(&journal.execution(id).await?))
+}
+
+/// How an execution ended, if it has, by its row.
+pub fn ended_row(row: &Execution) -> Option<Ended> {
+    let at = row.finished_at.filter(|_| row.state.is_final())?;
+    Some(Ended {
+        execution: row.id,
+        state: row.state,
+        skipped: row.skipped(),
+        at,
+    })
+}

@@ -1,0 +1,507 @@
+//! The configuration: read once, unknown keys refused, every error with the key it is about.
+//!
+//! `config/default.toml` holds and explains all keys; a file given with `--config` is laid over it,
+//! then the environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::domain::backoff::Curve;
+use crate::domain::connection::LinkWindows;
+use crate::domain::price::Freshness;
+use crate::domain::proof::ProofWindows;
+use crate::domain::restart::RestartPolicy;
+use crate::exchange::{Network, RateLimit, SocketLimits, StreamWindows};
+use crate::telemetry::LogFormat;
+
+const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration {path}: {error}; give another file with --config")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("configuration {path}: {error}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// Where and what.
+        error: String,
+    },
+    /// A key is unknown or its value impossible.
+    #[error(
+        "configuration {path}, key {key}: {problem}; all keys are explained in config/default.toml"
+    )]
+    Key {
+        /// The file, or the environment variable.
+        path: String,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// All settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)] // each key is explained in config/default.toml
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub store: StoreSettings,
+    pub vault: VaultSettings,
+    pub networks: BTreeMap<String, NetworkSettings>,
+    limits: LimitSettings,
+    connection: ConnectionSettings,
+    price: PriceSettings,
+    execution: ExecutionSettings,
+    supervision: SupervisionSettings,
+    health: HealthSettings,
+    stop: StopSettings,
+    pub admin: AdminSettings,
+    pub log: LogSettings,
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(missing_docs)] // each key is explained in config/default.toml
+        pub struct $name { $(pub $field: $type),* }
+    };
+}
+
+section! {
+    /// `[store]`
+    StoreSettings { url: String, timeout_ms: u64 }
+}
+section! {
+    /// `[vault]`
+    VaultSettings { key_file: PathBuf }
+}
+section! {
+    /// `[networks.*]`
+    NetworkSettings { api_url: String, stream_url: String }
+}
+section! {
+    /// `[limits]`
+    LimitSettings {
+        requests_per_second: usize,
+        kept_for_commands: usize,
+        public_requests_per_second: usize,
+        sockets: usize,
+        new_sockets_per_hour: usize,
+        logins_per_minute: usize,
+        second_ms: u64,
+    }
+}
+section! {
+    /// `[connection]`
+    ConnectionSettings {
+        read_near_ms: u64,
+        read_far_ms: u64,
+        refused_pause_ms: u64,
+        ping_period_ms: u64,
+        ping_deadline_ms: u64,
+    }
+}
+section! {
+    /// `[price]`
+    PriceSettings { quiet_ms: u64, ticker_period_ms: u64, blind_ms: u64, deaf_ms: u64 }
+}
+section! {
+    /// `[execution]`
+    ExecutionSettings {
+        live: usize,
+        request_validity_ms: u64,
+        proof_safety_ms: u64,
+        between_readings_ms: u64,
+        attempts: u32,
+        retry_ms: u64,
+    }
+}
+section! {
+    /// `[supervision]`
+    SupervisionSettings {
+        most_deaths: usize,
+        window_ms: u64,
+        quarantine_ms: u64,
+        first_delay_ms: u64,
+        longest_delay_ms: u64,
+        reset_after_ms: u64,
+        refresh_ms: u64,
+    }
+}
+section! {
+    /// `[health]`
+    HealthSettings { period_ms: u64, every_account: usize }
+}
+section! {
+    /// `[stop]`
+    StopSettings { deadline_ms: u64 }
+}
+section! {
+    /// `[admin]`
+    AdminSettings { listen: String }
+}
+section! {
+    /// `[log]`
+    LogSettings { format: LogFormat, filter: String }
+}
+
+/// Where values come from besides the file.
+pub struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<String>);
+
+/// The process's own environment.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Environment variables and the keys they replace.
+const FROM_ENVIRONMENT: [(&str, &[&str]); 4] = [
+    ("VIGIA_DATA_DIR", &["data_dir"]),
+    ("DATABASE_URL", &["store", "url"]),
+    ("LN_MARKETS_API_URL", &["networks", "mainnet", "api_url"]),
+    (
+        "LN_MARKETS_STREAM_URL",
+        &["networks", "mainnet", "stream_url"],
+    ),
+];
+
+impl Settings {
+    /// Reads the defaults, lays a file over them, then the environment.
+    ///
+    /// # Errors
+    /// The file, key and value that cannot be used.
+    pub fn load(path: Option<&Path>, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        let mut table = parse("config/default.toml", DEFAULTS)?;
+        let mut source = "config/default.toml".to_owned();
+        if let Some(path) = path {
+            source = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+                path: source.clone(),
+                error,
+            })?;
+            lay_over(&mut table, parse(&source, &text)?);
+        }
+        for (name, keys) in FROM_ENVIRONMENT {
+            if let Some(value) = (environment.0)(name) {
+                set(&mut table, keys, value);
+            }
+        }
+        let settings: Self = serde_path_to_error::deserialize(table).map_err(|error| {
+            let key = error.path().to_string();
+            let problem = error.into_inner().to_string().trim().to_owned();
+            ConfigError::Key {
+                path: source.clone(),
+                key,
+                problem,
+            }
+        })?;
+        settings.check(&source)?;
+        Ok(settings)
+    }
+
+    fn check(&self, source: &str) -> Result<(), ConfigError> {
+        let refuse = |key: &str, problem: String| ConfigError::Key {
+            path: source.to_owned(),
+            key: key.to_owned(),
+            problem,
+        };
+        for name in self.networks.keys() {
+            self.network(name).map_err(|error| {
+                refuse(
+                    &format!("networks.{name}.{}", error.field),
+                    error.to_string(),
+                )
+            })?;
+        }
+        let over_zero = [
+            (
+                "limits.requests_per_second",
+                self.limits.requests_per_second as u64,
+            ),
+            (
+                "limits.public_requests_per_second",
+                self.limits.public_requests_per_second as u64,
+            ),
+            ("limits.second_ms", self.limits.second_ms),
+            ("connection.read_near_ms", self.connection.read_near_ms),
+            ("connection.read_far_ms", self.connection.read_far_ms),
+            ("connection.ping_period_ms", self.connection.ping_period_ms),
+            (
+                "connection.ping_deadline_ms",
+                self.connection.ping_deadline_ms,
+            ),
+            ("price.ticker_period_ms", self.price.ticker_period_ms),
+            ("price.blind_ms", self.price.blind_ms),
+            ("execution.live", self.execution.live as u64),
+            ("execution.attempts", u64::from(self.execution.attempts)),
+            ("supervision.refresh_ms", self.supervision.refresh_ms),
+            ("health.period_ms", self.health.period_ms),
+            ("store.timeout_ms", self.store.timeout_ms),
+        ];
+        for (key, value) in over_zero {
+            if value == 0 {
+                return Err(refuse(key, "it must be over zero".to_owned()));
+            }
+        }
+        if self.limits.kept_for_commands >= self.limits.requests_per_second {
+            let problem = "it must be under limits.requests_per_second, or nothing is ever read";
+            return Err(refuse("limits.kept_for_commands", problem.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A network by name.
+    ///
+    /// # Errors
+    /// An address that cannot be one; an unknown network has none.
+    pub fn network(&self, name: &str) -> Result<Network, crate::exchange::NetworkError> {
+        let empty = NetworkSettings {
+            api_url: String::new(),
+            stream_url: String::new(),
+        };
+        let addresses = self.networks.get(name).unwrap_or(&empty);
+        Network::new(name, &addresses.api_url, &addresses.stream_url)
+    }
+
+    /// The database: the one configured, or the one in the data folder.
+    pub fn database_url(&self) -> String {
+        if self.store.url.is_empty() {
+            format!(
+                "sqlite://{}?mode=rwc",
+                self.data_dir.join("vigia.db").display()
+            )
+        } else {
+            self.store.url.clone()
+        }
+    }
+
+    /// The file with the master key.
+    pub fn key_file(&self) -> PathBuf {
+        if self.vault.key_file.as_os_str().is_empty() {
+            self.data_dir.join("master.key")
+        } else {
+            self.vault.key_file.clone()
+        }
+    }
+
+    /// The numbers that actors work with.
+    pub fn tuning(&self) -> Tuning {
+        let (limits, link) = (&self.limits, &self.connection);
+        let (price, execution, care) = (&self.price, &self.execution, &self.supervision);
+        let window = ms(limits.second_ms);
+        Tuning {
+            key_rate: RateLimit {
+                requests: limits.requests_per_second,
+                kept_for_commands: limits.kept_for_commands,
+                window,
+            },
+            public_rate: RateLimit {
+                requests: limits.public_requests_per_second,
+                window,
+                ..RateLimit::public()
+            },
+            sockets: SocketLimits {
+                open: limits.sockets,
+                new_per_hour: limits.new_sockets_per_hour,
+                logins_per_minute: limits.logins_per_minute,
+            },
+            stream: StreamWindows {
+                ping_period: ms(link.ping_period_ms),
+                ping_deadline: ms(link.ping_deadline_ms),
+                ..StreamWindows::default()
+            },
+            link: LinkWindows {
+                read_near: ms(link.read_near_ms),
+                read_far: ms(link.read_far_ms),
+                refused_pause: ms(link.refused_pause_ms),
+                ..LinkWindows::default()
+            },
+            freshness: Freshness {
+                quiet: ms(price.quiet_ms),
+                ticker_period: ms(price.ticker_period_ms),
+                blind: ms(price.blind_ms),
+                deaf: ms(price.deaf_ms),
+            },
+            proof: ProofWindows {
+                request_validity: ms(execution.request_validity_ms),
+                margin_of_safety: ms(execution.proof_safety_ms),
+                between_readings: ms(execution.between_readings_ms),
+            },
+            live_executions: execution.live,
+            attempts: execution.attempts,
+            retry: Curve {
+                first: ms(execution.retry_ms),
+                most: ms(execution.retry_ms * 16),
+            },
+            restart: RestartPolicy {
+                curve: Curve {
+                    first: ms(care.first_delay_ms),
+                    most: ms(care.longest_delay_ms),
+                },
+                most_deaths: care.most_deaths,
+                window: ms(care.window_ms),
+                quarantine: ms(care.quarantine_ms),
+                reset_after: ms(care.reset_after_ms),
+                ..RestartPolicy::default()
+            },
+            refresh: ms(care.refresh_ms),
+            health_period: ms(self.health.period_ms),
+            health_lines: self.health.every_account,
+            stop_deadline: ms(self.stop.deadline_ms),
+        }
+    }
+}
+
+/// The numbers that actors work with, as domain and exchange name them.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // each comes from the key of the same name in config/default.toml
+pub struct Tuning {
+    pub key_rate: RateLimit,
+    pub public_rate: RateLimit,
+    pub sockets: SocketLimits,
+    pub stream: StreamWindows,
+    pub link: LinkWindows,
+    pub freshness: Freshness,
+    pub proof: ProofWindows,
+    pub live_executions: usize,
+    pub attempts: u32,
+    pub retry: Curve,
+    pub restart: RestartPolicy,
+    pub refresh: Duration,
+    pub health_period: Duration,
+    pub health_lines: usize,
+    pub stop_deadline: Duration,
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn parse(path: &str, text: &str) -> Result<Table, ConfigError> {
+    text.parse()
+        .map_err(|error: toml::de::Error| ConfigError::Syntax {
+            path: path.to_owned(),
+            error: error.to_string().trim().to_owned(),
+        })
+}
+
+fn lay_over(table: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+fn set(table: &mut Table, keys: &[&str], value: String) {
+    match keys {
+        [] => {}
+        [key] => {
+            table.insert((*key).to_owned(), Value::String(value));
+        }
+        [key, rest @ ..] => {
+            let below = table
+                .entry((*key).to_owned())
+                .or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(below) = below {
+                set(below, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let find = |name: &str| {
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Settings::load(Some(file.path()), &Environment(&find))
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_design() {
+        let settings = load("", &[]).unwrap();
+        let tuning = settings.tuning();
+        assert_eq!(tuning.restart, RestartPolicy::default());
+        assert_eq!(tuning.link, LinkWindows::default());
+        assert_eq!(tuning.freshness, Freshness::default());
+        assert_eq!(tuning.proof, ProofWindows::default());
+        assert_eq!(tuning.stream, StreamWindows::default());
+        assert_eq!(tuning.key_rate, RateLimit::per_key());
+        assert_eq!(tuning.public_rate, RateLimit::public());
+        assert_eq!(tuning.sockets.open, SocketLimits::default().open - 1);
+        assert_eq!(settings.database_url(), "sqlite://data/vigia.db?mode=rwc");
+        assert_eq!(settings.key_file(), Path::new("data/master.key"));
+    }
+
+    #[test]
+    fn a_file_and_the_environment_replace_what_they_name() {
+        let text = "[price]\nblind_ms = 7000\n[networks.sim]\napi_url = \"http://127.0.0.1:1\"\n\
+                    stream_url = \"ws://127.0.0.1:1\"";
+        let environment = [
+            ("LN_MARKETS_API_URL", "http://127.0.0.1:9/v3"),
+            ("VIGIA_DATA_DIR", "d"),
+        ];
+        let settings = load(text, &environment).unwrap();
+        assert_eq!(settings.tuning().freshness.blind, Duration::from_secs(7));
+        assert_eq!(
+            settings.network("mainnet").unwrap().api_url(),
+            "http://127.0.0.1:9/v3"
+        );
+        assert_eq!(
+            settings.network("sim").unwrap().api_url(),
+            "http://127.0.0.1:1/v3"
+        );
+        assert_eq!(settings.data_dir, Path::new("d"));
+        assert!(settings.network("nowhere").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_key() {
+        for (text, named) in [
+            ("[price]\nblind_mss = 1", "blind_mss"),
+            ("[price]\nblind_ms = \"soon\"", "price.blind_ms"),
+            (
+                "[limits]\nkept_for_commands = 5",
+                "limits.kept_for_commands",
+            ),
+            (
+                "[networks.mainnet]\napi_url = \"http://example.com\"",
+                "networks.mainnet.api_url",
+            ),
+            ("[connection]\nread_near_ms = 0", "connection.read_near_ms"),
+            ("nonsense", "line 1"),
+        ] {
+            let error = load(text, &[]).unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+        let missing = Settings::load(Some(Path::new("/none.toml")), &Environment(&|_| None));
+        assert!(missing.unwrap_err().to_string().contains("/none.toml"));
+    }
+}

@@ -1,0 +1,22 @@
+//! LN Markets, as a client sees it: signing, the wire, REST v3, Stream v1, the budgets that the
+//! exchange sets, and what its errors mean. Wire types do not leave this folder.
+
+mod clock;
+mod error;
+mod network;
+mod parse;
+mod rate;
+mod rest;
+mod sign;
+mod sockets;
+mod stream;
+mod wire;
+
+pub use clock::ExchangeClock;
+pub use error::{Class, ExchangeError};
+pub use network::{Network, NetworkError};
+pub use parse::{AccountReading, ClosedTrade, Frame, Ticker};
+pub use rate::{RateBudget, RateLimit, Spend};
+pub use rest::{NewTrade, Rest};
+pub use sockets::{SocketBudget, SocketLimits, SocketPermit};
+pub use stream::{Cause, Socket, SocketEvent, SocketPlan, StreamWindows, Topic};

@@ -1,0 +1,209 @@
+//! The exchange itself: one state machine, advanced by prices and by orders.
+//!
+//! No IO and no clock: every call is given the time. What others must hear is left in an outbox,
+//! in the order in which it happened.
+
+mod margin;
+mod market;
+mod orders;
+mod stops;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+use super::account::Account;
+use super::config::AccountConfig;
+use super::ledger::{Ledger, LedgerEntry, LedgerKind, LedgerSource};
+use super::money::{Nano, Price, Side};
+use super::trade::Trade;
+
+pub(super) use orders::{NewTrade, Size, Stop};
+
+/// Most open and running trades of one account.
+pub(super) const MAX_LIVE_TRADES: usize = 50;
+
+/// Why a command was not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Against a rule: what, and the field of the request that is to blame.
+    Rule(String, Option<&'static str>),
+    /// No such trade of this account.
+    UnknownTrade,
+}
+
+pub(super) fn rule<T>(field: &'static str, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Rule(message.into(), Some(field)))
+}
+
+/// When, and by which request, something is done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cause {
+    /// Server time, milliseconds.
+    pub(super) now: i64,
+    /// The signed timestamp of the request; `None` for the exchange's own doing.
+    pub(super) request_timestamp: Option<i64>,
+}
+
+impl Cause {
+    pub(super) fn engine(now: i64) -> Self {
+        Cause {
+            now,
+            request_timestamp: None,
+        }
+    }
+}
+
+/// The eight events of the private trade topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventKind {
+    Open,
+    Filled,
+    Closed,
+    Canceled,
+    Liquidation,
+    Stoploss,
+    Takeprofit,
+    /// The fee of this settlement and its time.
+    Funding {
+        fee: i64,
+        at: i64,
+    },
+}
+
+/// Something the owner of `key` must hear.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) key: String,
+    pub(super) kind: EventKind,
+    pub(super) trade: Trade,
+}
+
+/// One funding settlement of the market.
+#[derive(Clone, Debug)]
+pub(super) struct Settlement {
+    pub(super) id: Uuid,
+    pub(super) time: i64,
+    pub(super) rate: f64,
+    pub(super) fixing: Price,
+}
+
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) accounts: BTreeMap<String, Account>,
+    pub(super) ledger: Ledger,
+    pub(super) settlements: Vec<Settlement>,
+    pub(super) last: Price,
+    pub(super) funding_rate: f64,
+    half_spread: Price,
+    outbox: Vec<Event>,
+    rng: SmallRng,
+}
+
+impl Engine {
+    pub(super) fn new(seed: u64, last: Price, half_spread: Price) -> Self {
+        Engine {
+            accounts: BTreeMap::new(),
+            ledger: Ledger::default(),
+            settlements: Vec::new(),
+            last,
+            funding_rate: 0.0001,
+            half_spread,
+            outbox: Vec::new(),
+            rng: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    /// Adds an account; one with the same key is replaced, with all it had.
+    pub(super) fn add_account(&mut self, config: AccountConfig) {
+        let user_id = self.next_id();
+        self.accounts
+            .insert(config.key.clone(), Account::new(config, user_id));
+    }
+
+    /// What a buyer pays.
+    pub(super) fn ask(&self) -> Price {
+        self.last.plus(self.half_spread)
+    }
+
+    /// What a seller gets.
+    pub(super) fn bid(&self) -> Price {
+        self.last.minus(self.half_spread).max(Price::MIN)
+    }
+
+    /// The price at which this side's market order is executed.
+    fn quote(&self, side: Side) -> Price {
+        match side {
+            Side::Buy => self.ask(),
+            Side::Sell => self.bid(),
+        }
+    }
+
+    /// The price at which this side's trade is closed: the opposite order.
+    fn exit_quote(&self, side: Side) -> Price {
+        match side {
+            Side::Buy => self.bid(),
+            Side::Sell => self.ask(),
+        }
+    }
+
+    /// What happened since the last call, oldest first.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    fn next_id(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.rng.r#gen()).into_uuid()
+    }
+
+    /// An account whose signature was checked a moment ago.
+    fn account(&mut self, key: &str) -> Result<&mut Account, Refusal> {
+        self.accounts.get_mut(key).ok_or(Refusal::UnknownTrade)
+    }
+
+    fn emit(&mut self, key: &str, kind: EventKind, trade: &Trade) {
+        self.outbox.push(Event {
+            key: key.to_owned(),
+            kind,
+            trade: trade.clone(),
+        });
+    }
+
+    fn record(
+        &mut self,
+        key: &str,
+        cause: Cause,
+        kind: LedgerKind,
+        trade: &Trade,
+        amount: Option<i64>,
+        price: Option<Price>,
+    ) {
+        let balance_after = self.accounts.get(key).map_or(0, |account| account.balance);
+        let source = match cause.request_timestamp {
+            Some(_) => LedgerSource::Api,
+            None => LedgerSource::Engine,
+        };
+        self.ledger.push(LedgerEntry {
+            seq: 0,
+            time: cause.now,
+            key: key.to_owned(),
+            trade_id: trade.id,
+            kind,
+            amount,
+            price: price.map(Price::to_f64),
+            balance_after,
+            client_id: trade.client_id.clone(),
+            request_timestamp: cause.request_timestamp,
+            source,
+        });
+    }
+
+    /// The rate as the maths wants it.
+    fn nano(rate: f64) -> Nano {
+        Nano::from_f64(rate)
+    }
+}

@@ -1,0 +1,12 @@
+//! Stream v1: JSON-RPC 2.0 over WebSocket.
+
+mod feed;
+mod hub;
+mod rpc;
+mod socket;
+mod topic;
+mod valve;
+
+pub(super) use feed::{Feed, push_funding, push_prices, push_ticker};
+pub(super) use hub::{End, Hub};
+pub(super) use socket::run;

@@ -1,0 +1,240 @@
+//! Events with stable names: each is one log line, and is heard by whoever listens in this process
+//! (the demo's display, tests).
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use crate::domain::connection::{Health, Transport};
+use crate::domain::execution::{Action, SkipReason};
+use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId};
+use crate::domain::units::Price;
+
+/// Events that a listener may fall behind by; beyond, it misses the oldest. Nothing that must not
+/// be lost depends on a listener.
+const LISTENERS_LAG: usize = 4096;
+
+/// Whose line it is: id and name, on every line about an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountTag {
+    /// The account's id.
+    pub id: AccountId,
+    /// The account's name.
+    pub name: Arc<str>,
+}
+
+/// What happened. The names in the log are those of [`Event::name`].
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the fields are those of the log lines, described in docs/logs.md
+pub enum Event {
+    ActorStarted {
+        actor: String,
+        generation: u64,
+    },
+    ActorDied {
+        actor: String,
+        cause: String,
+    },
+    ActorRestarting {
+        actor: String,
+        attempt: u32,
+        delay_ms: u64,
+    },
+    ActorRestarted {
+        actor: String,
+        restarts: u64,
+    },
+    ActorQuarantined {
+        actor: String,
+        cause: String,
+        retry_s: u64,
+    },
+    ConnectionState {
+        account: AccountTag,
+        from: Health,
+        to: Health,
+        transport: Transport,
+    },
+    TransportSwitched {
+        account: AccountTag,
+        from: Transport,
+        to: Transport,
+        gap_ms: u64,
+        cause: &'static str,
+    },
+    SocketLost {
+        actor: String,
+        cause: &'static str,
+        detail: String,
+    },
+    BookDrift {
+        account: AccountTag,
+        position: PositionId,
+        field: &'static str,
+        had: String,
+        has: String,
+    },
+    Armed {
+        account: AccountTag,
+        automation: AutomationId,
+        position: PositionId,
+        episode: i64,
+    },
+    Triggered {
+        account: AccountTag,
+        automation: AutomationId,
+        position: PositionId,
+        execution: ExecutionId,
+        episode: i64,
+        price: Price,
+        metric_value: Option<f64>,
+    },
+    Sending {
+        account: AccountTag,
+        execution: ExecutionId,
+        action: Action,
+        tick_to_order_us: Option<u64>,
+    },
+    Done {
+        account: AccountTag,
+        execution: ExecutionId,
+        automation: AutomationId,
+        position: PositionId,
+        action: Action,
+        tick_to_order_us: Option<u64>,
+        request_us: Option<u64>,
+    },
+    Failed {
+        account: AccountTag,
+        execution: ExecutionId,
+        reason: String,
+    },
+    Uncertain {
+        account: AccountTag,
+        execution: ExecutionId,
+        evidence: String,
+    },
+    Skipped {
+        account: AccountTag,
+        execution: ExecutionId,
+        reason: SkipReason,
+    },
+    Deferred {
+        account: AccountTag,
+        execution: ExecutionId,
+        why: String,
+        delay_ms: u64,
+    },
+    Alarm {
+        account: AccountTag,
+        what: &'static str,
+        detail: String,
+    },
+}
+
+impl Event {
+    /// The stable name, under `event` in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ActorStarted { .. } => "actor.started",
+            Self::ActorDied { .. } => "actor.died",
+            Self::ActorRestarting { .. } => "actor.restarting",
+            Self::ActorRestarted { .. } => "actor.restarted",
+            Self::ActorQuarantined { .. } => "actor.quarantined",
+            Self::ConnectionState { .. } => "connection.state",
+            Self::TransportSwitched { .. } => "transport.switched",
+            Self::SocketLost { .. } => "socket.lost",
+            Self::BookDrift { .. } => "book.drift",
+            Self::Armed { .. } => "automation.armed",
+            Self::Triggered { .. } => "automation.triggered",
+            Self::Sending { .. } => "execution.sending",
+            Self::Done { .. } => "execution.done",
+            Self::Failed { .. } => "execution.failed",
+            Self::Uncertain { .. } => "execution.uncertain",
+            Self::Skipped { .. } => "execution.skipped",
+            Self::Deferred { .. } => "execution.deferred",
+            Self::Alarm { .. } => "alarm",
+        }
+    }
+
+    #[rustfmt::skip] // one line an event reads best
+    fn log(&self) {
+        use tracing::{debug, error, info, warn};
+        let event = self.name();
+        match self {
+            Self::ActorStarted { actor, generation } => info!(event, actor, generation),
+            Self::ActorDied { actor, cause } => error!(event, actor, cause),
+            Self::ActorRestarting { actor, attempt, delay_ms } => warn!(event, actor, attempt, delay_ms),
+            Self::ActorRestarted { actor, restarts } => info!(event, actor, restarts),
+            Self::ActorQuarantined { actor, cause, retry_s } => error!(event, actor, cause, retry_s),
+            Self::ConnectionState { account, from, to, transport } => match to {
+                Health::Live | Health::Starting | Health::Syncing | Health::Stopped => {
+                    info!(event, account_id = %account.id, account_name = %account.name, %from, %to, %transport);
+                }
+                _ => warn!(event, account_id = %account.id, account_name = %account.name, %from, %to, %transport),
+            },
+            Self::TransportSwitched { account, from, to, gap_ms, cause } => {
+                warn!(event, account_id = %account.id, account_name = %account.name, %from, %to, gap_ms, cause);
+            }
+            Self::SocketLost { actor, cause, detail } => warn!(event, actor, cause, detail),
+            Self::BookDrift { account, position, field, had, has } => {
+                warn!(event, account_id = %account.id, account_name = %account.name, %position, field, had, has);
+            }
+            Self::Armed { account, automation, position, episode } => {
+                debug!(event, account_id = %account.id, account_name = %account.name, %automation, %position, episode);
+            }
+            Self::Triggered { account, automation, position, execution, episode, price, metric_value } => {
+                info!(event, account_id = %account.id, account_name = %account.name, %automation, %position,
+                      %execution, episode, %price, metric_value);
+            }
+            Self::Sending { account, execution, action, tick_to_order_us } => {
+                debug!(event, account_id = %account.id, account_name = %account.name, %execution,
+                       action = action.as_str(), tick_to_order_us);
+            }
+            Self::Done { account, execution, automation, position, action, tick_to_order_us, request_us } => {
+                info!(event, account_id = %account.id, account_name = %account.name, %execution, %automation,
+                      %position, action = action.as_str(), tick_to_order_us, request_us);
+            }
+            Self::Failed { account, execution, reason } => {
+                error!(event, account_id = %account.id, account_name = %account.name, %execution, reason);
+            }
+            Self::Uncertain { account, execution, evidence } => {
+                error!(event, account_id = %account.id, account_name = %account.name, %execution, evidence,
+                       "look at the exchange, then: vigia execution resolve");
+            }
+            Self::Skipped { account, execution, reason } => {
+                warn!(event, account_id = %account.id, account_name = %account.name, %execution, reason = reason.as_str());
+            }
+            Self::Deferred { account, execution, why, delay_ms } => {
+                warn!(event, account_id = %account.id, account_name = %account.name, %execution, why, delay_ms);
+            }
+            Self::Alarm { account, what, detail } => {
+                error!(event, account_id = %account.id, account_name = %account.name, what, detail);
+            }
+        }
+    }
+}
+
+/// Where events go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Events(broadcast::Sender<Event>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(broadcast::channel(LISTENERS_LAG).0)
+    }
+}
+
+impl Events {
+    /// Logs an event and tells the listeners.
+    pub fn emit(&self, event: Event) {
+        event.log();
+        // Nobody listening is the usual case.
+        let _ = self.0.send(event);
+    }
+
+    /// Hears all events from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Event> {
+        self.0.subscribe()
+    }
+}

@@ -1,0 +1,7 @@
+//! Logs and the events in them, which bear stable names.
+
+mod events;
+mod init;
+
+pub use events::{AccountTag, Event, Events};
+pub use init::{LogFormat, init};

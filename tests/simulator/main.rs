@@ -1,0 +1,10 @@
+//! The simulated exchange, seen from outside: real sockets, real signatures.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod control;
+mod faults;
+mod limits;
+mod rest;
+mod socket;
+mod stream;
