@@ -290,6 +290,11 @@ impl Settings {
         }
     }
 
+    /// How long an operation may wait for the store.
+    pub fn store_patience(&self) -> Duration {
+        ms(self.store.timeout_ms)
+    }
+
     /// The file with the master key.
     pub fn key_file(&self) -> PathBuf {
         if self.vault.key_file.as_os_str().is_empty() {

@@ -1,5 +1,7 @@
 //! vigia
 pub mod actors;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

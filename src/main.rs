@@ -1,1 +1,5 @@
-fn main() {}
+//! The `vigia` command.
+
+fn main() -> std::process::ExitCode {
+    vigia::cli::main()
+}

@@ -126,10 +126,7 @@ where
         generation,
         exit: Exit::Cancelled,
     };
-    let mut notice = Notice {
-        to,
-        exit: Some(exit),
-    };
+    let mut notice = Notice { to: Some(to), exit };
     // Abortable from any thread; the inner future is made on the actor's own.
     let (gate, task) = abortable(std::future::pending::<()>());
     arbiter.spawn_fn(move || {

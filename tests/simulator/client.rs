@@ -66,11 +66,11 @@ pub async fn exchange_with(change: impl FnOnce(&mut SimulatorConfig)) -> Exchang
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    let mut config = SimulatorConfig::default();
-    config.limits = Limits::off();
-    config
-        .accounts
-        .push(AccountConfig::new(KEY, SECRET, PHRASE, 500_000));
+    let mut config = SimulatorConfig {
+        limits: Limits::off(),
+        accounts: vec![AccountConfig::new(KEY, SECRET, PHRASE, 500_000)],
+        ..Default::default()
+    };
     change(&mut config);
     let simulator = Simulator::start(config).await.unwrap();
     let control = simulator.control();

@@ -1,0 +1,234 @@
+//! The one place that builds everything and knows every concrete type.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use actix::{Arbiter, System};
+use anyhow::{Context, Result, anyhow, bail};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::actors::{NetworkShared, Parts, PriceCell, Shared, Stop, Supervisor};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::exchange::{ExchangeClock, RateBudget, Rest, SocketBudget};
+use crate::journal::Journal;
+use crate::store::folder::{DataFolder, describe_holder};
+use crate::store::{Store, Vault};
+use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start, watchdog};
+use crate::telemetry::Events;
+
+/// Things to be done once for a process, before anything else: the TLS provider, the panic hook,
+/// no core dumps (they would hold credentials), as many files as the system allows.
+pub fn prepare_process() {
+    // Fails only where it was done before, as in tests.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::supervision::install_panic_hook();
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(event = "process.core_dumps", %error, "core dumps could not be forbidden");
+    }
+    let files = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: files.maximum,
+        maximum: files.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(event = "process.files", %error, "the limit of open files stays as it was");
+    }
+}
+
+/// Opens the vault with the master key from `VIGIA_MASTER_KEY` or the key file.
+///
+/// # Errors
+/// Where there is none, or it is no key, or others can read it.
+pub fn open_vault(settings: &Settings) -> Result<Vault> {
+    if let Some(text) = crate::config::process_environment("VIGIA_MASTER_KEY") {
+        return Vault::from_key_text(&text).context("VIGIA_MASTER_KEY");
+    }
+    let path = settings.key_file();
+    if !path.exists() {
+        bail!(
+            "there is no master key at {}: make one with `vigia key generate`, or give it in \
+             VIGIA_MASTER_KEY",
+            path.display()
+        );
+    }
+    Ok(Vault::from_file(&path)?)
+}
+
+/// Opens the store and brings its schema up to date.
+///
+/// # Errors
+/// Where the database cannot be reached, or is locked, or is none.
+pub async fn open_store(settings: &Settings, vault: Option<Vault>) -> Result<Store> {
+    let url = settings.database_url();
+    let store = Store::open(&url, vault)
+        .await?
+        .with_patience(settings.store_patience());
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// A client of a network of the configuration.
+///
+/// # Errors
+/// Where the network is not configured.
+pub fn rest_client(settings: &Settings, network: &str, clock: Clock) -> Result<Rest> {
+    let network = settings.network(network).map_err(|error| {
+        let known: Vec<_> = settings.networks.keys().map(String::as_str).collect();
+        anyhow!(
+            "network {network}: {error}; configured are {}",
+            known.join(", ")
+        )
+    })?;
+    Ok(Rest::new(Arc::new(network), ExchangeClock::new(clock))?)
+}
+
+/// A running service.
+pub struct App {
+    /// What its actors share.
+    pub shared: Arc<Shared>,
+    supervisor: Child<Supervisor>,
+    ended: oneshot::Receiver<ChildExit>,
+    trading: Arbiter,
+    watchdog: JoinHandle<()>,
+    // Held for as long as the service runs.
+    _folder: DataFolder,
+}
+
+impl App {
+    /// Starts everything, on an actix system that runs on this thread: it becomes the thread of
+    /// database and HTTP; trading gets one of its own.
+    ///
+    /// # Errors
+    /// What cannot be used, by name; nothing is left running.
+    pub async fn start(settings: &Settings, dry_run: bool) -> Result<Self> {
+        let clock = Clock::start();
+        let holder = describe_holder(clock.utc());
+        let folder = DataFolder::lock(&settings.data_dir, &holder)?;
+        let store = open_store(settings, Some(open_vault(settings)?)).await?;
+        let epoch = store.claim_ownership(&holder, clock.utc()).await?;
+        let tuning = settings.tuning();
+        let mut networks = HashMap::new();
+        for name in settings.networks.keys() {
+            let network = settings.network(name)?;
+            let rest = rest_client(settings, name, clock)?;
+            let shared = NetworkShared {
+                network,
+                rest,
+                price: PriceCell::default(),
+                feed: Slot::new("price feed"),
+                public_rate: RateBudget::new(tuning.public_rate),
+                sockets: SocketBudget::new(tuning.sockets),
+            };
+            networks.insert(name.clone(), Arc::new(shared));
+        }
+        let trading = Arbiter::new();
+        let shared = Shared::new(Parts {
+            clock,
+            tuning,
+            events: Events::default(),
+            journal: Journal::new(store.clone(), epoch),
+            store,
+            dry_run,
+            trading: trading.handle(),
+            io: System::current().arbiter().clone(),
+            networks,
+        });
+        let pulse = watchdog::Pulse::default();
+        trading.spawn(pulse.clone().beat(clock));
+        let limits = watchdog::Limits::default();
+        let watchdog = actix_rt::spawn(watchdog::watch(pulse, clock, limits));
+        let (end, ended) = oneshot::channel();
+        let root = Arc::clone(&shared);
+        let supervisor = start(
+            &trading.handle(),
+            "supervisor",
+            1,
+            OwnerGone::End,
+            move |exit| drop(end.send(exit)),
+            move |_: &mut _| Supervisor::new(root),
+        );
+        Ok(Self {
+            shared,
+            supervisor,
+            ended,
+            trading,
+            watchdog,
+            _folder: folder,
+        })
+    }
+
+    /// Waits for the supervisor's end, which only a bug brings about.
+    pub async fn ended(&mut self) -> ChildExit {
+        match (&mut self.ended).await {
+            Ok(exit) => exit,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stops: no new work, running executions get their deadline, what is unfinished stays written
+    /// down. Returns how many executions were still under way at the deadline.
+    ///
+    /// # Errors
+    /// Where the trading thread does not answer or cannot be joined.
+    pub async fn stop(self) -> Result<usize> {
+        let left = self
+            .supervisor
+            .addr()
+            .send(Stop)
+            .await
+            .context("the supervisor is gone")?;
+        self.trading.stop();
+        self.trading
+            .join()
+            .map_err(|_| anyhow!("the trading thread ended by a panic"))?;
+        self.watchdog.abort();
+        self.shared.store.close().await;
+        Ok(left)
+    }
+
+    /// Makes an actor panic, by the name it has in logs.
+    #[cfg(feature = "failpoints")]
+    pub fn crash(&self, actor: &str, place: crate::supervision::failpoint::Place) {
+        self.supervisor
+            .addr()
+            .do_send(crate::actors::CrashActor(actor.to_owned(), place));
+    }
+}
+
+/// Writes a fresh master key to a file that only its owner can read.
+///
+/// # Errors
+/// Where the file exists or cannot be made.
+pub fn write_key_file(path: &Path) -> Result<()> {
+    use secrecy::ExposeSecret;
+    use std::io::Write;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("the folder {}", folder.display()))?;
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("the key file {}", path.display()))?;
+    let key = Vault::generate_key_text()?;
+    writeln!(file, "{}", key.expose_secret())?;
+    file.sync_all()?;
+    Ok(())
+}

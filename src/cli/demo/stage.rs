@@ -1,0 +1,216 @@
+//! What the demo plays on: the simulator, a data folder, accounts with open positions, guards.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::super::Global;
+use super::Args;
+use crate::actors::Shared;
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{NetworkSettings, Settings};
+use crate::domain::connection::{Health, Transport};
+use crate::domain::credentials::Credentials;
+use crate::domain::ids::UserId;
+use crate::domain::position::Side;
+use crate::domain::rules::RuleKind;
+use crate::domain::units::Usd;
+use crate::exchange::NewTrade;
+use crate::simulator::{AccountConfig, Cadence, Limits, Simulator, SimulatorConfig, Speed, Tape};
+use crate::store::{NewAccount, NewAutomation};
+
+/// The name of the simulator's network in the demo's settings.
+const NETWORK: &str = "demo";
+const LEVERAGES: [i64; 3] = [5, 10, 20];
+const QUANTITY: Usd = Usd(10_000);
+const BALANCE_SATS: i64 = 200_000_000;
+/// How long a tape takes where no speed is asked for.
+const WALK_LASTS: f64 = 20.0;
+const FILE_LASTS: f64 = 40.0;
+const A_WALK_IN_SECONDS: f64 = 72_000.0;
+/// How long the accounts may take to be guarded.
+const GUARDED_WITHIN: Duration = Duration::from_secs(30);
+/// How long sockets may take to open where the exchange has room for them.
+const SOCKETS_WITHIN: Duration = Duration::from_secs(3);
+
+/// The demo's stage.
+pub(super) struct Stage {
+    pub settings: Settings,
+    pub simulator: Simulator,
+    pub guards: usize,
+    /// A folder of the demo's own, taken away at the end.
+    own_folder: Option<PathBuf>,
+}
+
+impl Stage {
+    pub async fn set(global: &Global, args: &Args) -> Result<Self> {
+        let tape = match &args.prices {
+            Some(path) => Tape::from_csv(path)?,
+            None => Tape::falling(args.seed),
+        };
+        let speed = args.speed.unwrap_or_else(|| fitting_speed(&tape));
+        let keys: Vec<_> = (1..=args.accounts).map(|n| format!("demo-{n}")).collect();
+        let secret = || uuid::Uuid::new_v4().simple().to_string();
+        let accounts: Vec<_> = keys
+            .iter()
+            .map(|key| AccountConfig::new(key, &secret(), &secret(), BALANCE_SATS))
+            .collect();
+        let simulator = Simulator::start_on_thread(SimulatorConfig {
+            accounts: accounts.clone(),
+            tape,
+            speed,
+            cadence: Cadence::EveryTick,
+            start_paused: true,
+            limits: Limits::exchange(),
+            seed: args.seed,
+            ..SimulatorConfig::default()
+        })?;
+        let mut settings = global.settings()?;
+        let own_folder = choose_folder(&mut settings, global)?;
+        let addresses = NetworkSettings {
+            api_url: simulator.api_url(),
+            stream_url: simulator.stream_url(),
+        };
+        settings.networks.insert(NETWORK.to_owned(), addresses);
+        let guards = if args.without_guards {
+            0
+        } else {
+            accounts.len()
+        };
+        let stage = Self {
+            settings,
+            simulator,
+            guards,
+            own_folder,
+        };
+        stage.populate(&accounts).await?;
+        Ok(stage)
+    }
+
+    /// Opens the positions, as their owners would, and stores accounts and guards.
+    async fn populate(&self, accounts: &[AccountConfig]) -> Result<()> {
+        let clock = Clock::start();
+        let rest = app::rest_client(&self.settings, NETWORK, clock)?;
+        app::write_key_file(&self.settings.key_file())?;
+        let vault = app::open_vault(&self.settings)?;
+        let store = app::open_store(&self.settings, Some(vault)).await?;
+        for (account, leverage) in accounts.iter().zip(LEVERAGES.into_iter().cycle()) {
+            let credentials =
+                Credentials::new(&*account.key, &*account.secret, &*account.passphrase);
+            let trade = NewTrade {
+                side: Side::Buy,
+                quantity: QUANTITY,
+                leverage,
+                client_id: format!("{}-{leverage}x", account.key),
+            };
+            let position = rest
+                .open(&credentials, &trade)
+                .await
+                .with_context(|| format!("opening the position of {}", account.key))?;
+            let new = NewAccount {
+                user_id: UserId::new("demo"),
+                name: format!("{}-{leverage}x", account.key),
+                network: NETWORK.to_owned(),
+                credentials,
+            };
+            let stored = store.add_account(new, clock.utc()).await?;
+            if self.guards == 0 {
+                continue;
+            }
+            let config = json!({
+                "action": "add_margin", "add_margin_amount": position.margin,
+                "metric": "margin_used", "margin_threshold": 0.7, "cooldown_seconds": 0,
+            });
+            let new = NewAutomation {
+                account: stored.id,
+                kind: RuleKind::MarginGuard,
+                config,
+                live: true,
+                active: true,
+            };
+            store.add_automation(new, clock.utc()).await?;
+        }
+        store.close().await;
+        Ok(())
+    }
+
+    /// Waits until every account is live, and armed if it has a guard; and a moment longer for the
+    /// sockets.
+    pub async fn wait_until_guarded(&self, shared: &Shared) -> Result<()> {
+        let clock = shared.clock;
+        let (started, mut events) = (clock.mono(), shared.events.listen());
+        let wanted = self.simulator.control().account_count();
+        loop {
+            let accounts = shared.accounts.load_full();
+            let live = accounts
+                .values()
+                .filter(|account| account.view.load().health == Health::Live);
+            let over_websocket = accounts
+                .values()
+                .filter(|account| account.view.load().transport == Transport::Websocket);
+            let armed = shared.journal.armed().await?;
+            if live.count() == wanted && armed >= self.guards {
+                let patient = clock.mono() < started + SOCKETS_WITHIN;
+                if over_websocket.count() == wanted || !patient {
+                    return Ok(());
+                }
+            }
+            if clock.mono() > started + GUARDED_WITHIN {
+                bail!(
+                    "the accounts were not guarded in {} s",
+                    GUARDED_WITHIN.as_secs()
+                );
+            }
+            // Any event may be the one waited for.
+            let _ = tokio::time::timeout(Duration::from_millis(50), events.recv()).await;
+        }
+    }
+
+    /// Takes the demo's own folder away.
+    pub fn clear(self) {
+        if let Some(folder) = &self.own_folder
+            && let Err(error) = std::fs::remove_dir_all(folder)
+        {
+            eprintln!("the folder {} is left behind: {error}", folder.display());
+        }
+    }
+}
+
+/// A folder that is asked for is kept, and must not hold an earlier run; else one of our own.
+fn choose_folder(settings: &mut Settings, global: &Global) -> Result<Option<PathBuf>> {
+    settings.store.url = String::new();
+    settings.vault.key_file = PathBuf::new();
+    match &global.data_dir {
+        Some(folder) => {
+            for file in ["vigia.db", "master.key"] {
+                if folder.join(file).exists() {
+                    bail!(
+                        "{} holds {file} of an earlier run: give an empty folder with --data-dir",
+                        folder.display()
+                    );
+                }
+            }
+            Ok(None)
+        }
+        None => {
+            let name = format!("vigia-demo-{}", uuid::Uuid::new_v4().simple());
+            settings.data_dir = std::env::temp_dir().join(name);
+            Ok(Some(settings.data_dir.clone()))
+        }
+    }
+}
+
+fn fitting_speed(tape: &Tape) -> Speed {
+    match tape {
+        Tape::Candles(candles) => {
+            let first = candles.first().map_or(0, |candle| candle.time);
+            let last = candles.last().map_or(0, |candle| candle.time);
+            let seconds = (last - first) as f64 / 1000.0 + 60.0;
+            Speed::Times((seconds / FILE_LASTS).max(1.0))
+        }
+        _ => Speed::Times(A_WALK_IN_SECONDS / WALK_LASTS),
+    }
+}

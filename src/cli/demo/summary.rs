@@ -1,0 +1,238 @@
+//! What came of the demo: the journal held against the simulator's ledger.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::super::format::micros;
+use super::display::Seen;
+use crate::actors::Shared;
+use crate::domain::connection::Transport;
+use crate::domain::execution::{Action, State};
+use crate::journal::Filter;
+use crate::simulator::{Control, LedgerEntry, LedgerKind, LedgerSource};
+
+/// The summary, as `--json` prints it.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    accounts: usize,
+    ticks: u64,
+    triggers: u64,
+    executions: Executions,
+    ledger: Agreement,
+    liquidations: usize,
+    transport: Transports,
+    tick_to_order_us: Latency,
+}
+
+#[derive(Debug, Serialize)]
+struct Executions {
+    done: u64,
+    failed: u64,
+    uncertain: u64,
+    skipped: u64,
+}
+
+/// How ledger and journal agree.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Agreement {
+    /// Effects of commands in the ledger.
+    effects: u64,
+    /// Effects beyond one for each execution that the journal calls done.
+    duplicates: u64,
+    /// Executions that the journal calls done and the ledger does not know.
+    missing: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Transports {
+    websocket: usize,
+    http: usize,
+    switches: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Latency {
+    p50: Option<u64>,
+    p99: Option<u64>,
+    max: Option<u64>,
+}
+
+/// What an effect is recognised by, in ledger and journal alike.
+type Effect = (uuid::Uuid, Action);
+
+impl Summary {
+    pub async fn of(shared: &Shared, control: &Control, seen: &Seen) -> Result<Self> {
+        let counts = shared.journal.counts().await?;
+        let filter = Filter {
+            state: Some(State::Done),
+            limit: u64::from(u32::MAX),
+            ..Filter::default()
+        };
+        let done = shared.journal.executions(&filter).await?;
+        let journal = done.rows.iter().map(|row| (row.position.0, row.action));
+        let ledger = control.ledger();
+        let accounts = shared.accounts.load_full();
+        let mut transport = Transports::default();
+        for account in accounts.values() {
+            let view = account.view.load();
+            transport.switches += view.switches;
+            match view.transport {
+                Transport::Websocket => transport.websocket += 1,
+                Transport::Http => transport.http += 1,
+            }
+        }
+        let liquidated = ledger
+            .iter()
+            .filter(|entry| entry.kind == LedgerKind::Liquidated);
+        Ok(Self {
+            accounts: accounts.len(),
+            ticks: control.ticks(),
+            triggers: seen.triggers,
+            executions: Executions {
+                done: counts.of(State::Done),
+                failed: counts.of(State::Failed),
+                uncertain: counts.of(State::Uncertain),
+                skipped: counts.of(State::Skipped),
+            },
+            liquidations: liquidated.count(),
+            ledger: compare(journal, ledger.iter().filter_map(effect)),
+            transport,
+            tick_to_order_us: latency(&seen.tick_to_order_us),
+        })
+    }
+
+    /// 0 only if ledger and journal agree, every trigger came to an end, and no guard failed its
+    /// position.
+    pub fn exit_code(&self, guarded: bool) -> ExitCode {
+        let e = &self.executions;
+        let ended = e.done + e.failed + e.uncertain + e.skipped;
+        let agree = self.ledger.duplicates == 0 && self.ledger.missing == 0 && e.uncertain == 0;
+        let saved = !guarded || (self.liquidations == 0 && e.done > 0);
+        if agree && saved && self.triggers == ended {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    pub fn print(&self, json: bool) {
+        if json {
+            println!("{}", serde_json::json!(self));
+            return;
+        }
+        let (e, l, t) = (&self.executions, &self.ledger, &self.transport);
+        let time = |us: Option<u64>| us.map_or("—".to_owned(), micros);
+        println!();
+        println!("accounts       {}", self.accounts);
+        println!("ticks          {}", self.ticks);
+        println!("triggers       {}", self.triggers);
+        println!(
+            "executions     {} done, {} failed, {} uncertain, {} skipped",
+            e.done, e.failed, e.uncertain, e.skipped
+        );
+        println!(
+            "ledger         {} effects, {} duplicates, {} missing",
+            l.effects, l.duplicates, l.missing
+        );
+        println!("liquidations   {}", self.liquidations);
+        println!(
+            "transport      {} websocket, {} http, {} switches",
+            t.websocket, t.http, t.switches
+        );
+        println!(
+            "tick to order  p50 {}, p99 {}, max {}",
+            time(self.tick_to_order_us.p50),
+            time(self.tick_to_order_us.p99),
+            time(self.tick_to_order_us.max)
+        );
+    }
+}
+
+fn effect(entry: &LedgerEntry) -> Option<Effect> {
+    let action = match (entry.source, entry.kind) {
+        (LedgerSource::Api, LedgerKind::MarginAdded) => Action::AddMargin {
+            amount: crate::domain::units::Sats(entry.amount?),
+        },
+        (LedgerSource::Api, LedgerKind::Closed) => Action::ClosePosition,
+        _ => return None,
+    };
+    Some((entry.trade_id, action))
+}
+
+fn compare(
+    journal: impl Iterator<Item = Effect>,
+    ledger: impl Iterator<Item = Effect>,
+) -> Agreement {
+    let mut agreement = Agreement::default();
+    // Effects in the ledger less executions in the journal.
+    let mut balance: HashMap<Effect, i64> = HashMap::new();
+    for effect in ledger {
+        agreement.effects += 1;
+        *balance.entry(effect).or_default() += 1;
+    }
+    for effect in journal {
+        *balance.entry(effect).or_default() -= 1;
+    }
+    for left in balance.into_values() {
+        if left > 0 {
+            agreement.duplicates += left.unsigned_abs();
+        } else {
+            agreement.missing += left.unsigned_abs();
+        }
+    }
+    agreement
+}
+
+fn latency(samples: &[u64]) -> Latency {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    // Nearest rank.
+    let rank = |share: f64| {
+        let index = (share * sorted.len() as f64).ceil() as usize;
+        sorted.get(index.saturating_sub(1)).copied()
+    };
+    Latency {
+        p50: rank(0.50),
+        p99: rank(0.99),
+        max: sorted.last().copied(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::units::Sats;
+
+    #[test]
+    fn doubled_and_missing_effects_are_counted() {
+        let trade = uuid::Uuid::from_u128(1);
+        let add = |sats| (trade, Action::AddMargin { amount: Sats(sats) });
+        let close = (uuid::Uuid::from_u128(2), Action::ClosePosition);
+        let agreement = compare(
+            [add(5), add(5), add(7), close].into_iter(),
+            [add(5), add(5), add(5), close].into_iter(),
+        );
+        assert_eq!(
+            agreement,
+            Agreement {
+                effects: 4,
+                duplicates: 1,
+                missing: 1
+            }
+        );
+    }
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let samples: Vec<u64> = (1..=200).rev().collect();
+        let latency = latency(&samples);
+        assert_eq!(
+            (latency.p50, latency.p99, latency.max),
+            (Some(100), Some(198), Some(200))
+        );
+        assert_eq!(super::latency(&[]).p50, None);
+    }
+}

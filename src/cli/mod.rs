@@ -1,0 +1,127 @@
+//! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod demo;
+mod format;
+mod run;
+mod simulator;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::app;
+use crate::config::{Environment, Settings, process_environment};
+use crate::telemetry::{self, LogFormat};
+
+/// A supervised watchman for LN Markets accounts.
+#[derive(Debug, Parser)]
+#[command(name = "vigia", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Configuration file, laid over the defaults
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of database, master key and lock
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// How log lines look
+    #[arg(long, global = true, value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+impl Global {
+    /// The settings from defaults, file, environment and options.
+    pub fn settings(&self) -> Result<Settings> {
+        let environment = Environment(&process_environment);
+        let mut settings = Settings::load(self.config.as_deref(), &environment)?;
+        if let Some(folder) = &self.data_dir {
+            settings.data_dir = folder.clone();
+        }
+        if let Some(format) = self.log_format {
+            settings.log.format = format;
+        }
+        Ok(settings)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Run(run::Args),
+    /// Watch margin guards save positions in a falling market, on this machine alone
+    Demo(demo::Args),
+    /// Run the exchange simulator alone
+    Simulator(simulator::Args),
+}
+
+/// Runs the command of the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let global = cli.global;
+    match cli.command {
+        Command::Run(args) => on_actix(|| run::run(global, args)),
+        Command::Demo(args) => on_actix(|| demo::run(global, args)),
+        Command::Simulator(args) => on_tokio(|| simulator::run(global, args)),
+    }
+}
+
+/// Starts logging. What is wrong with the filter is told on it.
+fn start_logging(format: LogFormat, filter: &str) {
+    if let Some(error) = telemetry::init(format, filter) {
+        tracing::warn!(event = "log.filter", error);
+    }
+}
+
+fn on_actix<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> Result<ExitCode> {
+    app::prepare_process();
+    actix::System::new().block_on(task())
+}
+
+fn on_tokio<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> Result<ExitCode> {
+    app::prepare_process();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(task())
+}
+
+/// Resolves at the first SIGTERM or SIGINT. The second ends the process at once: the journal makes
+/// that safe.
+async fn stop_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    const ENDED_BY_SIGNAL: i32 = 130;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    actix_rt::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(ENDED_BY_SIGNAL);
+    });
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! `vigia simulator`: the exchange alone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::Global;
+use crate::simulator::{AccountConfig, Cadence, Limits, Simulator, SimulatorConfig, Speed, Tape};
+
+/// What `vigia simulator` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address to listen on: REST under http://ADDR/v3, stream at ws://ADDR/v1, control and ledger
+    /// under http://ADDR/_control/
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
+    listen: SocketAddr,
+    /// An account; may be given more than once. For made-up credentials only
+    #[arg(long = "account", value_name = "KEY:SECRET:PASSPHRASE:BALANCE_SATS")]
+    accounts: Vec<AccountConfig>,
+    /// Prices from a CSV file with the columns time,open,high,low,close
+    #[arg(long, value_name = "FILE", conflicts_with = "walk")]
+    prices: Option<PathBuf>,
+    /// Prices from an endless random walk of this seed [default: walk 1]
+    #[arg(long, value_name = "SEED")]
+    walk: Option<u64>,
+    /// Tape seconds per second, or `max`
+    #[arg(long, default_value = "1")]
+    speed: Speed,
+    /// How often prices are pushed: `every-tick`, or so many times a second
+    #[arg(long, default_value = "10")]
+    cadence: Cadence,
+    /// Without rate and socket limits
+    #[arg(long)]
+    no_limits: bool,
+    /// Wait with the prices until POST /_control/tape {"action": "start"}
+    #[arg(long)]
+    paused: bool,
+}
+
+pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
+    let settings = global.settings()?;
+    super::start_logging(settings.log.format, &settings.log.filter);
+    let tape = match &args.prices {
+        Some(path) => Tape::from_csv(path)?,
+        None => Tape::endless_walk(args.walk.unwrap_or(1)),
+    };
+    let simulator = Simulator::start(SimulatorConfig {
+        listen: args.listen,
+        accounts: args.accounts,
+        tape,
+        speed: args.speed,
+        cadence: args.cadence,
+        start_paused: args.paused,
+        limits: if args.no_limits {
+            Limits::off()
+        } else {
+            Limits::exchange()
+        },
+        ..SimulatorConfig::default()
+    })
+    .await?;
+    println!("REST     {}", simulator.api_url());
+    println!("stream   {}", simulator.stream_url());
+    println!("control  http://{}/_control/", simulator.addr());
+    tokio::signal::ctrl_c().await?;
+    simulator.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
