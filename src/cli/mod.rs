@@ -1,9 +1,23 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod account;
+mod audit;
+mod automation;
+mod context;
+mod credentials;
 mod demo;
+mod execution;
 mod format;
+mod key;
+mod migrate;
+mod names;
+mod preview;
 mod run;
 mod simulator;
+mod stored;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +76,8 @@ enum Command {
     Demo(demo::Args),
     /// Run the exchange simulator alone
     Simulator(simulator::Args),
+    #[command(flatten)]
+    Stored(stored::Stored),
 }
 
 /// Runs the command of the process's arguments.
@@ -82,6 +98,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => on_actix(|| run::run(global, args)),
         Command::Demo(args) => on_actix(|| demo::run(global, args)),
         Command::Simulator(args) => on_tokio(|| simulator::run(global, args)),
+        Command::Stored(command) => on_tokio(|| stored::run(global, command)),
     }
 }
 

@@ -48,7 +48,8 @@ async fn settings(db: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
 async fn file_and_folder_are_made_for_their_owner_only_and_every_connection_is_configured() {
     let above = tempfile::tempdir().unwrap();
     let path = above.path().join("deep/data ?%20/vigia.db");
-    let store = Store::open(path.to_str().unwrap(), None).await.unwrap();
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let store = Store::open(&url, None).await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     for suffix in ["", "-wal", "-shm"] {
