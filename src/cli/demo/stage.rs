@@ -40,7 +40,8 @@ const SOCKETS_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Stage {
     pub settings: Settings,
     pub simulator: Simulator,
-    pub guards: usize,
+    accounts: usize,
+    guards: usize,
     /// A folder of the demo's own, taken away at the end.
     own_folder: Option<PathBuf>,
 }
@@ -83,6 +84,7 @@ impl Stage {
         let stage = Self {
             settings,
             simulator,
+            accounts: accounts.len(),
             guards,
             own_folder,
         };
@@ -142,7 +144,7 @@ impl Stage {
     pub async fn wait_until_guarded(&self, shared: &Shared) -> Result<()> {
         let clock = shared.clock;
         let (started, mut events) = (clock.mono(), shared.events.listen());
-        let wanted = self.simulator.control().account_count();
+        let wanted = self.accounts;
         loop {
             let accounts = shared.accounts.load_full();
             let live = accounts
@@ -151,7 +153,7 @@ impl Stage {
             let over_websocket = accounts
                 .values()
                 .filter(|account| account.view.load().transport == Transport::Websocket);
-            let armed = shared.journal.armed().await?;
+            let armed = armed(shared).await?;
             if live.count() == wanted && armed >= self.guards {
                 let patient = clock.mono() < started + SOCKETS_WITHIN;
                 if over_websocket.count() == wanted || !patient {
@@ -177,6 +179,15 @@ impl Stage {
             eprintln!("the folder {} is left behind: {error}", folder.display());
         }
     }
+}
+
+/// How many guards stand armed in the store.
+async fn armed(shared: &Shared) -> Result<usize> {
+    let mut armed = 0;
+    for guard in shared.store.automations(None).await?.rows {
+        armed += shared.journal.armings(&guard.id, guard.rule_version).await?.len();
+    }
+    Ok(armed)
 }
 
 /// A folder that is asked for is kept, and must not hold an earlier run; else one of our own.
