@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod automation;
+mod check;
 mod context;
 mod credentials;
 mod demo;
