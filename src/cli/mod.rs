@@ -1,9 +1,12 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod check;
 mod demo;
 mod format;
+mod outlook;
 mod run;
 mod simulator;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +65,10 @@ enum Command {
     Demo(demo::Args),
     /// Run the exchange simulator alone
     Simulator(simulator::Args),
+    /// Say whether configuration, store, credentials and rules can be used
+    Check(check::Args),
+    /// Say how the service is
+    Status(status::Args),
 }
 
 /// Runs the command of the process's arguments.
@@ -82,6 +89,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => on_actix(|| run::run(global, args)),
         Command::Demo(args) => on_actix(|| demo::run(global, args)),
         Command::Simulator(args) => on_tokio(|| simulator::run(global, args)),
+        Command::Check(args) => on_tokio(|| check::run(global, args)),
+        Command::Status(args) => on_tokio(|| status::run(global, args)),
     }
 }
 

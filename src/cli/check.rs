@@ -1,0 +1,135 @@
+//! `vigia check`: whether configuration, store, credentials and rules can be used, offline and
+//! online. Changes nothing at the exchange.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{Global, outlook};
+use crate::app::Prepared;
+
+/// What `vigia check` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not ask the exchange
+    #[arg(long)]
+    offline: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    what: String,
+    ok: bool,
+    detail: String,
+}
+
+impl Finding {
+    fn new(what: impl Into<String>, result: Result<String, String>) -> Self {
+        let (ok, detail) = match result {
+            Ok(detail) => (true, detail),
+            Err(detail) => (false, detail),
+        };
+        Self {
+            what: what.into(),
+            ok,
+            detail,
+        }
+    }
+}
+
+pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
+    let settings = global.settings()?;
+    // As `run` does it; a service that runs holds the folder, and is then better asked.
+    let prepared = Prepared::new(&settings).await?;
+    let mut findings = vec![
+        Finding::new("configuration", Ok("every key is known".to_owned())),
+        Finding::new(
+            "store",
+            Ok(format!("{} is up to date", settings.data_dir.display())),
+        ),
+    ];
+    findings.extend(stored(&prepared).await?);
+    let outlooks = if args.offline {
+        vec![]
+    } else {
+        outlook::read(&prepared).await?
+    };
+    for outlook in &outlooks {
+        let read = match &outlook.error {
+            None => Ok(format!(
+                "the exchange answers; {} rules watch",
+                outlook.rules.len()
+            )),
+            Some(error) => Err(error.clone()),
+        };
+        findings.push(Finding::new(
+            format!("account {} online", outlook.account),
+            read,
+        ));
+    }
+    if args.json {
+        let all = serde_json::json!({ "findings": findings, "outlook": outlooks });
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        for finding in &findings {
+            let mark = if finding.ok { "ok  " } else { "FAIL" };
+            println!("{mark} {}: {}", finding.what, finding.detail);
+        }
+        for line in outlooks.iter().flat_map(outlook::Outlook::lines) {
+            println!("     {line}");
+        }
+    }
+    prepared.store.close().await;
+    let all_ok = findings.iter().all(|finding| finding.ok);
+    Ok(if all_ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Accounts and automations, without the exchange.
+async fn stored(prepared: &Prepared) -> Result<Vec<Finding>> {
+    let mut findings = vec![];
+    let accounts = prepared.store.accounts().await?;
+    for error in accounts.unreadable {
+        findings.push(Finding::new("account", Err(error.to_string())));
+    }
+    for account in accounts.rows {
+        let what = format!("account {}", account.name);
+        let usable = if !prepared.networks.contains_key(&account.network) {
+            Err(format!("its network {} is not configured", account.network))
+        } else {
+            match prepared.store.credentials(&account.id).await {
+                Err(error) => Err(error.to_string()),
+                Ok(credentials) => match credentials.unusable_parts()[..] {
+                    [] => Ok("credentials can be unsealed".to_owned()),
+                    ref parts => Err(format!("{} cannot be one", parts.join(" and "))),
+                },
+            }
+        };
+        findings.push(Finding::new(what, usable));
+    }
+    let automations = prepared.store.automations(None).await?;
+    for error in automations.unreadable {
+        findings.push(Finding::new("automation", Err(error.to_string())));
+    }
+    for automation in automations.rows {
+        let rule = automation
+            .rule()
+            .map(|rule| format!("{} can be obeyed", rule.kind()));
+        let rule = rule.map_err(|errors| {
+            errors
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
+        });
+        findings.push(Finding::new(format!("automation {}", automation.id), rule));
+    }
+    Ok(findings)
+}
