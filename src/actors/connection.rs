@@ -200,18 +200,17 @@ impl Connection {
     ) {
         match answer {
             Ok(running) => {
-                let wished_since = self.read_at > requested_at && self.read_at <= self.now();
+                // Asked for while this one was under way: one more, at once.
+                let wished = self.read_at > requested_at && self.read_at <= self.now();
                 self.apply_reading(running, requested_at, context);
+                let pause = if wished {
+                    Duration::ZERO
+                } else {
+                    self.read_period()
+                };
+                self.read_in(pause, context);
                 self.step(LinkEvent::Read { requested_at }, context);
                 self.publish();
-                if !self.reading {
-                    let pause = if wished_since {
-                        Duration::ZERO
-                    } else {
-                        self.read_period()
-                    };
-                    self.read_in(pause, context);
-                }
                 self.read_balance(context);
             }
             Err(error) => self.reading_failed(&error, context),
