@@ -1,12 +1,28 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod account;
+mod audit;
+mod automation;
 mod check;
+mod context;
+mod credentials;
 mod demo;
+mod execution;
 mod format;
+mod key;
+mod migrate;
+mod names;
 mod outlook;
+mod preview;
+mod run;
 mod run;
 mod simulator;
+mod simulator;
 mod status;
+mod stored;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,6 +85,8 @@ enum Command {
     Check(check::Args),
     /// Say how the service is
     Status(status::Args),
+    #[command(flatten)]
+    Stored(stored::Stored),
 }
 
 /// Runs the command of the process's arguments.
@@ -91,6 +109,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Simulator(args) => on_tokio(|| simulator::run(global, args)),
         Command::Check(args) => on_tokio(|| check::run(global, args)),
         Command::Status(args) => on_tokio(|| status::run(global, args)),
+        Command::Stored(command) => on_tokio(|| stored::run(global, command)),
     }
 }
 

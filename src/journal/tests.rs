@@ -318,6 +318,17 @@ async fn a_stale_or_unopened_episode_does_not_fire_and_leaves_nothing() {
         .unwrap()
         .rows;
     assert_eq!(rows.len(), 1, "what did not fire left an execution");
+    // Even where somebody has deleted the execution: what has fired has fired.
+    set.journal
+        .fire(set.decided(4, 1, 2), at(10))
+        .await
+        .unwrap();
+    set.fixture.sql("DELETE FROM executions").await;
+    let gone = Some(OpenedEpisode::Fired {
+        episode: 2,
+        execution: execution(4),
+    });
+    assert_eq!(fire(5, 2).await, not_armed(2, gone));
     let error = not_armed(3, stands).to_string();
     assert_eq!(
         error,
@@ -631,4 +642,97 @@ async fn a_person_settles_what_is_uncertain_once_and_its_evidence_stays() {
         })
     ));
     assert_eq!(set.audited().await.len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "a measurement; run it with --release and --nocapture"]
+#[allow(clippy::disallowed_methods, reason = "measures")]
+async fn measure_fire_and_begin_sending() {
+    let set = Set::new().await;
+    let mut took: [Vec<std::time::Duration>; 4] = Default::default();
+    for n in 1..=1000u128 {
+        let id = execution(n);
+        let start = std::time::Instant::now();
+        set.open(n, 1).await;
+        took[0].push(start.elapsed());
+        let start = std::time::Instant::now();
+        set.journal
+            .fire(set.decided(n, n, 1), at(10))
+            .await
+            .unwrap();
+        took[1].push(start.elapsed());
+        let start = std::time::Instant::now();
+        set.begin(id).await;
+        took[2].push(start.elapsed());
+        let entry = set.entry(id);
+        let start = std::time::Instant::now();
+        set.journal
+            .done(id, json!({}), entry, at(12))
+            .await
+            .unwrap();
+        took[3].push(start.elapsed());
+    }
+    for (name, mut took) in ["open", "fire", "begin", "done"].into_iter().zip(took) {
+        took.sort_unstable();
+        println!(
+            "{name}: p50 {:?} p99 {:?} max {:?}",
+            took[500], took[990], took[999]
+        );
+    }
+}
+
+#[tokio::test]
+async fn in_one_batch_what_fails_is_undone_whole_and_its_neighbours_stand() {
+    let set = Set::new().await;
+    for n in 1..=40 {
+        set.open(n, 1).await;
+    }
+    // Every second one inserts its execution and then finds that its episode is not armed.
+    let firing = (1..=40).map(|n| {
+        let episode = if n % 2 == 0 { 1 } else { 2 };
+        set.journal.fire(set.decided(n, n, episode), at(10))
+    });
+    for (n, result) in (1..=40).zip(join_all(firing).await) {
+        match result {
+            Ok(FireResult::Fired) => assert_eq!(n % 2, 0),
+            Err(JournalError::NotArmed { episode: 2, .. }) => assert_eq!(n % 2, 1),
+            other => panic!("{n}: {other:?}"),
+        }
+    }
+    let filter = Filter::default();
+    let rows = set.journal.executions(&filter).await.unwrap().rows;
+    assert_eq!(rows.len(), 20);
+    assert!(rows.iter().all(|row| row.episode == 1));
+}
+
+/// Actors spawn these: every future must be able to move between threads.
+#[allow(dead_code, reason = "compiling it is the test")]
+fn futures_can_be_spawned(journal: &Journal, new: NewExecution, entry: Entry) {
+    fn check(_: impl Send) {}
+    let (store, id) = (journal.store(), new.id);
+    let automation = new.automation.clone();
+    check(store.migrate());
+    check(store.pending_migrations());
+    check(store.accounts());
+    check(store.account("main"));
+    check(store.credentials(&new.account));
+    check(store.set_account_active("main", true, at(1)));
+    check(store.automations(None));
+    check(store.automation(&automation));
+    check(store.remove_automation(&automation));
+    check(store.claim_ownership("me", at(1)));
+    check(store.close());
+    check(journal.open_episode(&automation, new.position, 1, 1, at(1)));
+    check(journal.armings(&automation, 1));
+    check(journal.fire(new, at(1)));
+    check(journal.begin_sending(id, ADD, None, at(1)));
+    check(journal.back_to_planned(id, "", at(1)));
+    check(journal.done(id, json!({}), entry, at(1)));
+    check(journal.fail(id, "", json!({}), at(1)));
+    check(journal.unfinished());
+    check(journal.execution(id));
+    check(journal.executions(&Filter::default()));
+    check(journal.audit_entries(&AuditFilter::default()));
+    check(journal.counts());
+    check(journal.resolve(id, Settled::Failed, "", at(1)));
 }

@@ -90,7 +90,7 @@ pub fn describe_holder(now: DateTime<Utc>) -> String {
 }
 
 /// Makes a folder and those above it, for its owner only; one that exists stays as it is.
-pub(super) fn make_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -43,6 +43,7 @@ impl Location {
                 "PostgreSQL comes in a later version: give the path of an SQLite file".to_owned(),
             ));
         }
+        let is_url = url.starts_with("sqlite:");
         let path = match url.strip_prefix("sqlite:") {
             Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
             None if url.contains("://") => {
@@ -53,9 +54,10 @@ impl Location {
             }
             None => url,
         };
-        let path = match url.strip_prefix("sqlite:") {
-            Some(_) => path.split('?').next().unwrap_or(path),
-            None => path,
+        // A path may hold a question mark; only what looks like parameters is taken for them.
+        let path = match path.rsplit_once('?') {
+            Some((path, rest)) if is_url && rest.contains('=') && !rest.contains('/') => path,
+            _ => path,
         };
         if path.is_empty() || path == ":memory:" {
             return Err(StoreError::Refused(
@@ -64,6 +66,11 @@ impl Location {
             ));
         }
         Ok(Self { path: path.into() })
+    }
+
+    /// Whether there is such a file.
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
     }
 
     /// Makes the file (mode 0600) and its folder (mode 0700) where there are none.

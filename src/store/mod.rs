@@ -97,6 +97,14 @@ impl Store {
         }
     }
 
+    /// Whether there is a database at `url`. Opens and makes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for another kind of database.
+    pub fn exists(url: &str) -> Result<bool, StoreError> {
+        Ok(Location::parse(url)?.exists())
+    }
+
     /// A handle of the same store whose operations give up after `patience`.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {

@@ -48,7 +48,8 @@ async fn settings(db: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
 async fn file_and_folder_are_made_for_their_owner_only_and_every_connection_is_configured() {
     let above = tempfile::tempdir().unwrap();
     let path = above.path().join("deep/data ?%20/vigia.db");
-    let store = Store::open(path.to_str().unwrap(), None).await.unwrap();
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let store = Store::open(&url, None).await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     for suffix in ["", "-wal", "-shm"] {
@@ -401,6 +402,8 @@ async fn a_locked_database_is_unavailable_in_time_and_what_nobody_waits_for_is_n
             "readers go on"
         );
         release.0.send(()).unwrap();
+        // By itself, so that `second` does not share a batch with `third`.
+        fixture.sql("SELECT 1").await;
         fixture.account("third").await
     };
     let (locked, _) = tokio::join!(locking, waiting);
@@ -497,6 +500,50 @@ async fn a_full_queue_is_busy_and_a_full_disk_undoes_the_batch_and_no_more() {
     fixture.sql("PRAGMA max_page_count = 1000000").await;
     filling(fixture.store.clone()).await.unwrap();
     assert_eq!(before.len(), 1);
+}
+
+#[tokio::test]
+async fn when_sqlite_rolls_back_by_itself_the_whole_batch_is_told_and_the_next_one_stands() {
+    let fixture = Fixture::new().await;
+    // What SQLite does on a failing disk: the transaction is gone, savepoints and all.
+    let lost = || {
+        fixture.store.write(Kind::Several, |db| {
+            Box::pin(async move {
+                db.execute_unprepared("ROLLBACK").await?;
+                Err::<(), _>(StoreError::unavailable("the disk fails"))
+            })
+        })
+    };
+    assert_eq!(lost().await, Err(StoreError::unavailable("the disk fails")));
+    let alone = fixture.account("alone").await;
+    fixture.automation(&alone).await;
+    let store = &fixture.store;
+    let (before, lost, after) = tokio::join!(
+        store.add_account(new_account("before"), at(1)),
+        lost(),
+        store.add_account(new_account("after"), at(1))
+    );
+    assert_eq!(lost, Err(StoreError::unavailable("the disk fails")));
+    let stored = store.accounts().await.unwrap().rows;
+    let stands = |name: &str| stored.iter().any(|account| account.name == name);
+    for (name, answer) in [("before", before), ("after", after)] {
+        assert_eq!(answer.is_ok(), stands(name), "{name}: {answer:?}");
+    }
+    fixture.automation(&alone).await;
+    // A connection that believes to be in the lost transaction still would only make a savepoint,
+    // which locks nothing.
+    let other = fixture.second().await;
+    let other = other.with_patience(Duration::from_millis(100));
+    let locked = store.write(Kind::Several, move |_| {
+        Box::pin(async move {
+            let refused = other
+                .add_account(new_account("other"), at(1))
+                .await
+                .is_err();
+            Ok::<_, StoreError>(refused)
+        })
+    });
+    assert!(locked.await.unwrap(), "the transaction does not lock");
 }
 
 #[tokio::test]

@@ -1,0 +1,365 @@
+//! `vigia automation`: the rules of accounts.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::names::Names;
+use super::preview::{self, Example};
+use super::table;
+use crate::domain::ids::AutomationId;
+use crate::domain::rules::{Rule, RuleKind};
+use crate::domain::units::Price;
+use crate::store::{Automation, NewAutomation, Store};
+
+/// Add, list, show, check, enable, disable or remove automations
+#[derive(Args, Debug)]
+pub struct AutomationArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AutomationCommand,
+}
+
+/// What can be done with automations.
+#[derive(Debug, Subcommand)]
+pub enum AutomationCommand {
+    /// Add an automation to an account, after showing what it would do
+    Add(AddArgs),
+    /// Show what an automation would do, without adding it
+    Check(CheckArgs),
+    /// List the automations of all accounts, or of one
+    List {
+        /// The account's name or id
+        #[arg(long)]
+        account: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one automation
+    Show {
+        /// The automation's id
+        automation: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let an automation act
+    Enable {
+        /// The automation's id
+        automation: String,
+    },
+    /// Let an automation act no longer
+    Disable {
+        /// The automation's id
+        automation: String,
+    },
+    /// Remove an automation; what it did stays recorded
+    Remove {
+        /// The automation's id
+        automation: String,
+    },
+}
+
+/// A rule, and what it is tried on.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The type of automation: margin_guard
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: RuleKind,
+    /// The rule.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The price in USD at which the example positions are opened
+    #[arg(long, value_name = "USD", default_value = "100000", value_parser = price)]
+    pub price: Price,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a rule's configuration comes from.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct ConfigArgs {
+    /// The rule, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub config: Option<String>,
+    /// A file with the rule as JSON
+    #[arg(long, value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+}
+
+/// An automation to be added.
+#[derive(Args, Debug)]
+pub struct AddArgs {
+    /// The account's name or id
+    #[arg(long)]
+    pub account: String,
+    /// The rule.
+    #[command(flatten)]
+    pub check: CheckArgs,
+    /// Let it act only when a job asks, not by itself
+    #[arg(long)]
+    pub job_only: bool,
+    /// Add it disabled
+    #[arg(long)]
+    pub disabled: bool,
+}
+
+fn price(text: &str) -> Result<Price, String> {
+    let usd = text.parse().ok().and_then(Price::from_usd);
+    usd.ok_or_else(|| "give a price in USD, for example 100000".to_owned())
+}
+
+impl ConfigArgs {
+    fn read(&self) -> anyhow::Result<Value> {
+        let (text, source) = match (&self.config, &self.config_file) {
+            (Some(text), _) => (text.clone(), "--config".to_owned()),
+            (None, Some(path)) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(path);
+                (
+                    text.with_context(|| format!("{name} cannot be read"))?,
+                    name,
+                )
+            }
+            (None, None) => bail!("give the rule with --config or --config-file"),
+        };
+        serde_json::from_str(&text).with_context(|| format!("{source} is no JSON"))
+    }
+}
+
+/// Carries out `vigia automation …`.
+///
+/// # Errors
+/// What went wrong, and what to do next.
+pub async fn run(
+    command: &AutomationCommand,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    match command {
+        AutomationCommand::Add(args) => add(args, store, context).await,
+        AutomationCommand::Check(args) => check(args, context),
+        AutomationCommand::List { account, json } => {
+            list(account.as_deref(), *json, store, context).await
+        }
+        AutomationCommand::Show { automation, json } => {
+            let found = store.automation(&AutomationId::new(automation)).await?;
+            show(&found, *json, store, context).await
+        }
+        AutomationCommand::Enable { automation } => {
+            set_active(automation, true, store, context).await
+        }
+        AutomationCommand::Disable { automation } => {
+            set_active(automation, false, store, context).await
+        }
+        AutomationCommand::Remove { automation } => {
+            let id = AutomationId::new(automation);
+            store.remove_automation(&id).await?;
+            Ok(writeln!(context.out, "automation {id} is removed")?)
+        }
+    }
+}
+
+/// Carries out `vigia automation check`, which needs no store.
+///
+/// # Errors
+/// A rule that cannot be obeyed, with everything that is wrong with it.
+pub fn check(args: &CheckArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
+    let config = args.config.read()?;
+    let rule = understood(args, &config, context)?;
+    let examples = preview::examples(&rule, args.price);
+    if args.json {
+        return context.json(&report(&rule, &examples));
+    }
+    explain(&rule, &examples, args.price, context)
+}
+
+/// The rule, or all that is wrong with it: in full as JSON where that was asked for.
+fn understood(args: &CheckArgs, config: &Value, context: &mut Context<'_>) -> anyhow::Result<Rule> {
+    match Rule::parse(args.kind, config) {
+        Ok(rule) => Ok(rule),
+        Err(errors) => {
+            if args.json {
+                context.json(&json!({"type": args.kind, "errors": errors}))?;
+            }
+            let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
+            bail!(
+                "this {} cannot be obeyed; correct:{}",
+                args.kind,
+                lines.concat()
+            );
+        }
+    }
+}
+
+fn report(rule: &Rule, examples: &[Example]) -> Value {
+    json!({
+        "type": rule.kind(),
+        "config": preview::normalised(rule),
+        "examples": examples,
+    })
+}
+
+fn explain(
+    rule: &Rule,
+    examples: &[Example],
+    price: Price,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    writeln!(context.out, "{}: {}", rule.kind(), preview::summary(rule))?;
+    writeln!(
+        context.out,
+        "\nLong {} USD, opened at {price}:",
+        preview::QUANTITY.0
+    )?;
+    let row = |example: &Example| {
+        vec![
+            format!("{}x", example.leverage),
+            example.liquidation.to_string(),
+            table::or_dash(example.fires_at),
+            table::or_dash(example.moved.map(preview::percent)),
+            table::or_dash(example.from_liquidation.map(preview::percent)),
+        ]
+    };
+    let rows: Vec<_> = examples.iter().map(row).collect();
+    let headers = [
+        "LEVERAGE",
+        "LIQUIDATION",
+        "FIRES AT",
+        "MOVE",
+        "FROM LIQUIDATION",
+    ];
+    table::write(context.out, &headers, &rows)?;
+    for example in examples {
+        if let Some(warning) = &example.warning {
+            let leverage = example.leverage;
+            writeln!(context.notes, "warning: at {leverage}x {warning}")?;
+        }
+    }
+    Ok(())
+}
+
+async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow::Result<()> {
+    let config = args.check.config.read()?;
+    let rule = understood(&args.check, &config, context)?;
+    let account = store.account(&args.account).await?;
+    let examples = preview::examples(&rule, args.check.price);
+    let new = NewAutomation {
+        account: account.id,
+        kind: args.check.kind,
+        config,
+        live: !args.job_only,
+        active: !args.disabled,
+    };
+    let added = store.add_automation(new, context.now).await?;
+    if args.check.json {
+        let mut report = report(&rule, &examples);
+        report["automation"] = serde_json::to_value(&added)?;
+        return context.json(&report);
+    }
+    explain(&rule, &examples, args.check.price, context)?;
+    let state = if added.is_active {
+        "enabled"
+    } else {
+        "disabled"
+    };
+    writeln!(
+        context.out,
+        "\nautomation {} added to account {}, {state}",
+        added.id, account.name
+    )?;
+    Ok(())
+}
+
+async fn list(
+    account: Option<&str>,
+    json: bool,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    let account = match account {
+        Some(account) => Some(store.account(account).await?.id),
+        None => None,
+    };
+    let automations = store.automations(account.as_ref()).await?;
+    context.warn_of(&automations.unreadable)?;
+    if json {
+        return context.json(&automations.rows);
+    }
+    if automations.rows.is_empty() {
+        writeln!(
+            context.notes,
+            "there are no automations: `vigia automation add --account NAME …` adds one"
+        )?;
+        return Ok(());
+    }
+    let names = Names::read(store).await?;
+    let row = |automation: &Automation| {
+        vec![
+            automation.id.to_string(),
+            names.of(&automation.account_id),
+            automation.kind.to_string(),
+            table::yes(automation.is_active),
+            table::yes(automation.live),
+            one_line(automation),
+        ]
+    };
+    let rows: Vec<_> = automations.rows.iter().map(row).collect();
+    let headers = ["ID", "ACCOUNT", "TYPE", "ENABLED", "LIVE", "RULE"];
+    Ok(table::write(context.out, &headers, &rows)?)
+}
+
+fn one_line(automation: &Automation) -> String {
+    match automation.rule() {
+        Ok(rule) => preview::summary(&rule),
+        Err(errors) => {
+            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            format!("cannot be obeyed: {}", errors.join("; "))
+        }
+    }
+}
+
+async fn show(
+    automation: &Automation,
+    json: bool,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    if json {
+        return context.json(automation);
+    }
+    let names = Names::read(store).await?;
+    let pairs = [
+        ("id", automation.id.to_string()),
+        ("account", names.of(&automation.account_id)),
+        ("type", automation.kind.to_string()),
+        ("rule", one_line(automation)),
+        ("config", automation.config.to_string()),
+        ("enabled", table::yes(automation.is_active)),
+        ("live", table::yes(automation.live)),
+        ("rule version", automation.rule_version.to_string()),
+        ("added", table::time(automation.created_at)),
+        ("changed", table::time(automation.updated_at)),
+    ];
+    Ok(table::write_pairs(context.out, &pairs)?)
+}
+
+async fn set_active(
+    automation: &str,
+    active: bool,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    let id = AutomationId::new(automation);
+    store
+        .set_automation_active(&id, active, context.now)
+        .await?;
+    let now = if active { "enabled" } else { "disabled" };
+    Ok(writeln!(context.out, "automation {id} is {now}")?)
+}

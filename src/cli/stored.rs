@@ -1,0 +1,122 @@
+//! Commands that only touch the store: opens it, carries one out, closes it.
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::context::{Context, Terminal};
+use super::{Global, account, audit, automation, execution, key, migrate};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::journal::Journal;
+use crate::store::folder::{DataFolder, describe_holder};
+use crate::store::{Epoch, Store};
+
+/// What can be done with the store alone.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Stored {
+    Account(account::AccountArgs),
+    Automation(automation::AutomationArgs),
+    Execution(execution::ExecutionArgs),
+    Audit(audit::AuditArgs),
+    Migrate(migrate::MigrateArgs),
+    Key(key::KeyArgs),
+}
+
+pub(crate) async fn run(global: Global, command: Stored) -> Result<ExitCode> {
+    let settings = global.settings()?;
+    let clock = Clock::start();
+    let mut context = Context {
+        out: &mut io::stdout(),
+        notes: &mut io::stderr(),
+        prompt: &mut Terminal,
+        now: clock.utc(),
+    };
+    match carry_out(&command, &settings, &mut context).await {
+        // Nobody reads on, as in `vigia audit list | head`: nothing went wrong.
+        Err(error) if super::context::is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        other => other.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Carries a command out under the settings given.
+pub(crate) async fn carry_out(
+    command: &Stored,
+    settings: &Settings,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    use automation::AutomationCommand::Check;
+    // Before the store is opened: these need none.
+    match command {
+        Stored::Key(args) => return key::run(&args.command, &settings.key_file(), context),
+        Stored::Automation(automation::AutomationArgs {
+            command: Check(args),
+        }) => return automation::check(args, context),
+        _ => {}
+    }
+    let (store, folder) = open(command, settings, context).await?;
+    let done = with_store(command, settings, &store, context).await;
+    store.close().await;
+    drop(folder);
+    done
+}
+
+async fn with_store(
+    command: &Stored,
+    settings: &Settings,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let journal = || Journal::new(store.clone(), Epoch::NONE);
+    match command {
+        Stored::Account(args) => {
+            let networks: Vec<_> = settings.networks.keys().map(String::as_str).collect();
+            account::run(&args.command, store, &networks, context).await
+        }
+        Stored::Automation(args) => automation::run(&args.command, store, context).await,
+        Stored::Execution(args) => execution::run(&args.command, &journal(), context).await,
+        Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
+        Stored::Migrate(args) => migrate::run(args, store, context).await,
+        Stored::Key(_) => Ok(()),
+    }
+}
+
+/// Opens the store for a command. Only what is meant to make a database makes one: a mistyped
+/// `--data-dir` must not look like an empty service.
+async fn open(
+    command: &Stored,
+    settings: &Settings,
+    context: &Context<'_>,
+) -> Result<(Store, Option<DataFolder>)> {
+    use account::{AccountArgs, AccountCommand::Add};
+    let url = settings.database_url();
+    let adds = matches!(command, Stored::Account(AccountArgs { command: Add(_) }));
+    let migrates = matches!(command, Stored::Migrate(args) if !args.check);
+    if !adds && !migrates && !Store::exists(&url)? {
+        bail!(
+            "there is no database yet in {}: `vigia account add NAME` makes one; or name another \
+             folder with --data-dir",
+            settings.data_dir.display()
+        );
+    }
+    let vault = if adds {
+        Some(app::open_vault(settings)?)
+    } else {
+        None
+    };
+    let lock = || DataFolder::lock(&settings.data_dir, &describe_holder(context.now));
+    // A service that runs would lose its tables under it.
+    let folder = if migrates { Some(lock()?) } else { None };
+    let store = Store::open(&url, vault).await?;
+    let store = store.with_patience(settings.store_patience());
+    if !matches!(command, Stored::Migrate(_)) && !store.pending_migrations().await?.is_empty() {
+        if !adds {
+            bail!("the database is of an earlier version: run `vigia migrate`");
+        }
+        let _folder = lock()?;
+        store.migrate().await?;
+    }
+    Ok((store, folder))
+}
