@@ -15,8 +15,6 @@ mod names;
 mod outlook;
 mod preview;
 mod run;
-mod run;
-mod simulator;
 mod simulator;
 mod status;
 mod stored;
