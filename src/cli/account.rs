@@ -119,7 +119,7 @@ async fn add(
     )?;
     writeln!(
         context.notes,
-        "next: `vigia automation add --account {} --type margin_guard --config …`",
+        "next: `vigia automation add --account {} --type margin_guard --rule …`",
         account.name
     )?;
     Ok(())

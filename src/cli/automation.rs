@@ -72,7 +72,7 @@ pub struct CheckArgs {
     pub kind: RuleKind,
     /// The rule.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub rule: RuleArgs,
     /// The price in USD at which the example positions are opened
     #[arg(long, value_name = "USD", default_value = "100000", value_parser = price)]
     pub price: Price,
@@ -84,13 +84,13 @@ pub struct CheckArgs {
 /// Where a rule's configuration comes from.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-pub struct ConfigArgs {
+pub struct RuleArgs {
     /// The rule, as JSON
     #[arg(long, value_name = "JSON")]
-    pub config: Option<String>,
+    pub rule: Option<String>,
     /// A file with the rule as JSON
     #[arg(long, value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
+    pub rule_file: Option<PathBuf>,
 }
 
 /// An automation to be added.
@@ -115,10 +115,10 @@ fn price(text: &str) -> Result<Price, String> {
     usd.ok_or_else(|| "give a price in USD, for example 100000".to_owned())
 }
 
-impl ConfigArgs {
+impl RuleArgs {
     fn read(&self) -> anyhow::Result<Value> {
-        let (text, source) = match (&self.config, &self.config_file) {
-            (Some(text), _) => (text.clone(), "--config".to_owned()),
+        let (text, source) = match (&self.rule, &self.rule_file) {
+            (Some(text), _) => (text.clone(), "--rule".to_owned()),
             (None, Some(path)) => {
                 let name = path.display().to_string();
                 let text = std::fs::read_to_string(path);
@@ -127,7 +127,7 @@ impl ConfigArgs {
                     name,
                 )
             }
-            (None, None) => bail!("give the rule with --config or --config-file"),
+            (None, None) => bail!("give the rule with --rule or --rule-file"),
         };
         serde_json::from_str(&text).with_context(|| format!("{source} is no JSON"))
     }
@@ -171,7 +171,7 @@ pub async fn run(
 /// # Errors
 /// A rule that cannot be obeyed, with everything that is wrong with it.
 pub fn check(args: &CheckArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let config = args.config.read()?;
+    let config = args.rule.read()?;
     let rule = understood(args, &config, context)?;
     let examples = preview::examples(&rule, args.price);
     if args.json {
@@ -246,7 +246,7 @@ fn explain(
 }
 
 async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let config = args.check.config.read()?;
+    let config = args.check.rule.read()?;
     let rule = understood(&args.check, &config, context)?;
     let account = store.account(&args.account).await?;
     let examples = preview::examples(&rule, args.check.price);

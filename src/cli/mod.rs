@@ -89,8 +89,8 @@ enum Command {
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    app::prepare_process();
+    match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -119,12 +119,10 @@ fn start_logging(format: LogFormat, filter: &str) {
 }
 
 fn on_actix<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> Result<ExitCode> {
-    app::prepare_process();
     actix::System::new().block_on(task())
 }
 
 fn on_tokio<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> Result<ExitCode> {
-    app::prepare_process();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -150,4 +148,15 @@ async fn stop_signal() -> Result<()> {
         std::process::exit(ENDED_BY_SIGNAL);
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod arguments {
+    use clap::CommandFactory;
+
+    /// Names that clash would end the process at the first use of their command.
+    #[test]
+    fn no_two_options_of_a_command_bear_one_name() {
+        super::Cli::command().debug_assert();
+    }
 }
