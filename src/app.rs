@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 
 use crate::actors::{NetworkShared, Parts, PriceCell, Shared, Stop, Supervisor};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Settings, Tuning};
 use crate::exchange::{ExchangeClock, RateBudget, Rest, SocketBudget};
 use crate::journal::Journal;
 use crate::store::folder::{DataFolder, describe_holder};
-use crate::store::{Store, Vault};
+use crate::store::{Epoch, Store, Vault};
 use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start, watchdog};
 use crate::telemetry::Events;
 
@@ -90,25 +90,25 @@ pub fn rest_client(settings: &Settings, network: &str, clock: Clock) -> Result<R
     Ok(Rest::new(Arc::new(network), ExchangeClock::new(clock))?)
 }
 
-/// A running service.
-pub struct App {
-    /// What its actors share.
-    pub shared: Arc<Shared>,
-    supervisor: Child<Supervisor>,
-    ended: oneshot::Receiver<ChildExit>,
-    trading: Arbiter,
-    watchdog: JoinHandle<()>,
-    // Held for as long as the service runs.
-    _folder: DataFolder,
+/// All that is needed to serve, held by this process alone; nothing runs yet.
+pub struct Prepared {
+    /// Clocks and randomness.
+    pub clock: Clock,
+    /// Accounts and automations.
+    pub store: Store,
+    /// Networks by name.
+    pub networks: HashMap<String, Arc<NetworkShared>>,
+    tuning: Tuning,
+    epoch: Epoch,
+    folder: DataFolder,
 }
 
-impl App {
-    /// Starts everything, on an actix system that runs on this thread: it becomes the thread of
-    /// database and HTTP; trading gets one of its own.
+impl Prepared {
+    /// Takes the data folder, opens store and vault, and claims the right to trade.
     ///
     /// # Errors
-    /// What cannot be used, by name; nothing is left running.
-    pub async fn start(settings: &Settings, dry_run: bool) -> Result<Self> {
+    /// What cannot be used, by name; nothing half-done stays behind.
+    pub async fn new(settings: &Settings) -> Result<Self> {
         let clock = Clock::start();
         let holder = describe_holder(clock.utc());
         let folder = DataFolder::lock(&settings.data_dir, &holder)?;
@@ -117,11 +117,9 @@ impl App {
         let tuning = settings.tuning();
         let mut networks = HashMap::new();
         for name in settings.networks.keys() {
-            let network = settings.network(name)?;
-            let rest = rest_client(settings, name, clock)?;
             let shared = NetworkShared {
-                network,
-                rest,
+                network: settings.network(name)?,
+                rest: rest_client(settings, name, clock)?,
                 price: PriceCell::default(),
                 feed: Slot::new("price feed"),
                 public_rate: RateBudget::new(tuning.public_rate),
@@ -129,17 +127,31 @@ impl App {
             };
             networks.insert(name.clone(), Arc::new(shared));
         }
+        Ok(Self {
+            clock,
+            store,
+            networks,
+            tuning,
+            epoch,
+            folder,
+        })
+    }
+
+    /// Starts everything, on an actix system that runs on this thread: it becomes the thread of
+    /// database and HTTP; trading gets one of its own.
+    pub fn start(self, dry_run: bool) -> App {
         let trading = Arbiter::new();
+        let clock = self.clock;
         let shared = Shared::new(Parts {
             clock,
-            tuning,
+            tuning: self.tuning,
             events: Events::default(),
-            journal: Journal::new(store.clone(), epoch),
-            store,
+            journal: Journal::new(self.store.clone(), self.epoch),
+            store: self.store,
             dry_run,
             trading: trading.handle(),
             io: System::current().arbiter().clone(),
-            networks,
+            networks: self.networks,
         });
         let pulse = watchdog::Pulse::default();
         trading.spawn(pulse.clone().beat(clock));
@@ -155,14 +167,36 @@ impl App {
             move |exit| drop(end.send(exit)),
             move |_: &mut _| Supervisor::new(root),
         );
-        Ok(Self {
+        App {
             shared,
             supervisor,
             ended,
             trading,
             watchdog,
-            _folder: folder,
-        })
+            _folder: self.folder,
+        }
+    }
+}
+
+/// A running service.
+pub struct App {
+    /// What its actors share.
+    pub shared: Arc<Shared>,
+    supervisor: Child<Supervisor>,
+    ended: oneshot::Receiver<ChildExit>,
+    trading: Arbiter,
+    watchdog: JoinHandle<()>,
+    // Held for as long as the service runs.
+    _folder: DataFolder,
+}
+
+impl App {
+    /// Prepares and starts a service.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub async fn start(settings: &Settings, dry_run: bool) -> Result<Self> {
+        Ok(Prepared::new(settings).await?.start(dry_run))
     }
 
     /// Waits for the supervisor's end, which only a bug brings about.

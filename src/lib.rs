@@ -1,5 +1,6 @@
 //! vigia
 pub mod actors;
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;

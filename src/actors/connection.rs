@@ -21,7 +21,9 @@ use super::shared::{Account, Row, Shared, View};
 use super::socket_stream::{FromSocket, events};
 use crate::domain::arming::Ended;
 use crate::domain::book::{Book, ReadOutcome};
-use crate::domain::connection::{Effect, Event as LinkEvent, Health, Link, Refusal, is_near};
+use crate::domain::connection::{
+    Effect, Event as LinkEvent, Health, Link, Refusal, Sight, is_near,
+};
 use crate::domain::ids::{AutomationId, PositionId};
 use crate::domain::position::Position;
 use crate::domain::restart::{Tenure, Verdict};
@@ -82,6 +84,7 @@ pub struct Connection {
     book: Book,
     link: Link,
     health: Health,
+    started_at: Duration,
     balance: Option<Sats>,
     balance_at: Option<Duration>,
     reading: bool,
@@ -112,6 +115,7 @@ impl Connection {
             book: Book::default(),
             link: Link::default(),
             health: Health::Starting,
+            started_at: Duration::ZERO,
             balance: None,
             balance_at: None,
             reading: false,
@@ -129,6 +133,7 @@ impl Connection {
 
     fn step(&mut self, event: LinkEvent, context: &mut Context<Self>) {
         let (now, roll) = (self.now(), self.shared.clock.roll());
+        let mut switched = None;
         for effect in self.link.step(event, now, roll, &self.shared.tuning.link) {
             match effect {
                 Effect::ReadNow => self.read_in(Duration::ZERO, context),
@@ -145,18 +150,21 @@ impl Connection {
                 } => {
                     let gap_ms = gap.as_millis() as u64;
                     let account = self.account.tag.clone();
-                    let switched = Event::TransportSwitched {
+                    switched = Some(Event::TransportSwitched {
                         account,
                         from,
                         to,
                         gap_ms,
                         cause,
-                    };
-                    self.shared.events.emit(switched);
+                    });
                 }
             }
         }
+        // The view first: whoever hears of the switch finds it there.
         self.report();
+        if let Some(switched) = switched {
+            self.shared.events.emit(switched);
+        }
     }
 
     fn read_in(&mut self, pause: Duration, context: &mut Context<Self>) {
@@ -200,18 +208,17 @@ impl Connection {
     ) {
         match answer {
             Ok(running) => {
-                let wished_since = self.read_at > requested_at && self.read_at <= self.now();
+                // Asked for while this one was under way: one more, at once.
+                let wished = self.read_at > requested_at && self.read_at <= self.now();
                 self.apply_reading(running, requested_at, context);
+                let pause = if wished {
+                    Duration::ZERO
+                } else {
+                    self.read_period()
+                };
+                self.read_in(pause, context);
                 self.step(LinkEvent::Read { requested_at }, context);
                 self.publish();
-                if !self.reading {
-                    let pause = if wished_since {
-                        Duration::ZERO
-                    } else {
-                        self.read_period()
-                    };
-                    self.read_in(pause, context);
-                }
                 self.read_balance(context);
             }
             Err(error) => self.reading_failed(&error, context),
@@ -351,14 +358,16 @@ impl Connection {
     }
 
     fn current_health(&self) -> Health {
-        let now = self.now();
-        let usable = self
-            .account
-            .network
-            .price
-            .usable(now, &self.shared.tuning.freshness);
-        self.link
-            .health(usable.is_some(), now, &self.shared.tuning.link)
+        let (now, freshness) = (self.now(), &self.shared.tuning.freshness);
+        let price = &self.account.network.price;
+        let sight = match price.usable(now, freshness) {
+            Some(_) => Sight::Clear,
+            None if now < self.started_at + freshness.blind && price.seen(now).is_none() => {
+                Sight::Awaited
+            }
+            None => Sight::Lost,
+        };
+        self.link.health(sight, now, &self.shared.tuning.link)
     }
 
     fn report(&mut self) {
@@ -458,6 +467,7 @@ impl Actor for Connection {
 
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("connection.started", &self.account.tag.name);
+        self.started_at = self.now();
         let ids: Vec<_> = self.automations.keys().cloned().collect();
         for id in ids {
             self.start_automation(&id, context);

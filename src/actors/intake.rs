@@ -156,7 +156,7 @@ impl Intake {
                     .connection
                     .tell(ExecutionEnded { automation, ended });
             }
-            Verdict::Again { work, at } => self.park(work, at, context),
+            Verdict::Again { work, at } => self.park(*work, at, context),
         }
         self.dispatch(context);
     }

@@ -1,148 +1,135 @@
-//! `vigia automation check`: what a rule would do, before it is relied on.
+//! `vigia check`: whether configuration, store, credentials and rules can be used, offline and
+//! online. Changes nothing at the exchange.
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
-use clap::Args;
-use serde_json::{Value, json};
+use anyhow::Result;
+use serde::Serialize;
 
-use super::context::Context;
-use super::preview::{self, Example};
-use super::table;
-use crate::domain::rules::{Rule, RuleKind};
-use crate::domain::units::Price;
+use super::{Global, outlook};
+use crate::app::Prepared;
 
-/// A rule, and what it is tried on.
-#[derive(Args, Debug)]
-pub struct CheckArgs {
-    /// The type of automation: margin_guard
-    #[arg(long = "type", value_name = "TYPE")]
-    pub kind: RuleKind,
-    /// The rule.
-    #[command(flatten)]
-    pub rule: RuleArgs,
-    /// The price in USD at which the example positions are opened
-    #[arg(long, value_name = "USD", default_value = "100000", value_parser = price)]
-    pub price: Price,
-    /// Print JSON
+/// What `vigia check` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not ask the exchange
     #[arg(long)]
-    pub json: bool,
+    offline: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
-/// Where a rule's configuration comes from.
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
-pub struct RuleArgs {
-    /// The rule's configuration, as JSON (`--config` names the service's configuration file)
-    #[arg(long, value_name = "JSON")]
-    pub rule: Option<String>,
-    /// A file with the rule's configuration as JSON
-    #[arg(long, value_name = "FILE")]
-    pub rule_file: Option<PathBuf>,
+#[derive(Serialize)]
+struct Finding {
+    what: String,
+    ok: bool,
+    detail: String,
 }
 
-fn price(text: &str) -> Result<Price, String> {
-    let usd = text.parse().ok().and_then(Price::from_usd);
-    usd.ok_or_else(|| "give a price in USD, for example 100000".to_owned())
-}
-
-impl RuleArgs {
-    pub(super) fn read(&self) -> anyhow::Result<Value> {
-        let (text, source) = match (&self.rule, &self.rule_file) {
-            (Some(text), _) => (text.clone(), "--rule".to_owned()),
-            (None, Some(path)) => {
-                let name = path.display().to_string();
-                let text = std::fs::read_to_string(path);
-                (
-                    text.with_context(|| format!("{name} cannot be read"))?,
-                    name,
-                )
-            }
-            (None, None) => bail!("give the rule with --rule or --rule-file"),
+impl Finding {
+    fn new(what: impl Into<String>, result: Result<String, String>) -> Self {
+        let (ok, detail) = match result {
+            Ok(detail) => (true, detail),
+            Err(detail) => (false, detail),
         };
-        serde_json::from_str(&text).with_context(|| format!("{source} is no JSON"))
-    }
-}
-
-/// Carries out `vigia automation check`, which needs no store.
-///
-/// # Errors
-/// A rule that cannot be obeyed, with everything that is wrong with it.
-pub fn check(args: &CheckArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let config = args.rule.read()?;
-    let rule = understood(args, &config, context)?;
-    let examples = preview::examples(&rule, args.price);
-    if args.json {
-        return context.json(&report(&rule, &examples));
-    }
-    explain(&rule, &examples, args.price, context)
-}
-
-/// The rule, or all that is wrong with it: in full as JSON where that was asked for.
-pub(super) fn understood(
-    args: &CheckArgs,
-    config: &Value,
-    context: &mut Context<'_>,
-) -> anyhow::Result<Rule> {
-    match Rule::parse(args.kind, config) {
-        Ok(rule) => Ok(rule),
-        Err(errors) => {
-            if args.json {
-                context.json(&json!({"type": args.kind, "errors": errors}))?;
-            }
-            let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
-            bail!(
-                "this {} cannot be obeyed; correct:{}",
-                args.kind,
-                lines.concat()
-            );
+        Self {
+            what: what.into(),
+            ok,
+            detail,
         }
     }
 }
 
-pub(super) fn report(rule: &Rule, examples: &[Example]) -> Value {
-    json!({
-        "type": rule.kind(),
-        "config": preview::normalised(rule),
-        "examples": examples,
+pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
+    let settings = global.settings()?;
+    // As `run` does it; a service that runs holds the folder, and is then better asked.
+    let prepared = Prepared::new(&settings).await?;
+    let mut findings = vec![
+        Finding::new("configuration", Ok("every key is known".to_owned())),
+        Finding::new(
+            "store",
+            Ok(format!("{} is up to date", settings.data_dir.display())),
+        ),
+    ];
+    findings.extend(stored(&prepared).await?);
+    let outlooks = if args.offline {
+        vec![]
+    } else {
+        outlook::read(&prepared).await?
+    };
+    for outlook in &outlooks {
+        let read = match &outlook.error {
+            None => Ok(format!(
+                "the exchange answers; {} rules watch",
+                outlook.rules.len()
+            )),
+            Some(error) => Err(error.clone()),
+        };
+        findings.push(Finding::new(
+            format!("account {} online", outlook.account),
+            read,
+        ));
+    }
+    if args.json {
+        let all = serde_json::json!({ "findings": findings, "outlook": outlooks });
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        for finding in &findings {
+            let mark = if finding.ok { "ok  " } else { "FAIL" };
+            println!("{mark} {}: {}", finding.what, finding.detail);
+        }
+        for line in outlooks.iter().flat_map(outlook::Outlook::lines) {
+            println!("     {line}");
+        }
+    }
+    prepared.store.close().await;
+    let all_ok = findings.iter().all(|finding| finding.ok);
+    Ok(if all_ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
-pub(super) fn explain(
-    rule: &Rule,
-    examples: &[Example],
-    price: Price,
-    context: &mut Context<'_>,
-) -> anyhow::Result<()> {
-    writeln!(context.out, "{}: {}", rule.kind(), preview::summary(rule))?;
-    writeln!(
-        context.out,
-        "\nLong {} USD, opened at {price}:",
-        preview::QUANTITY.0
-    )?;
-    let row = |example: &Example| {
-        vec![
-            format!("{}x", example.leverage),
-            example.liquidation.to_string(),
-            table::or_dash(example.fires_at),
-            table::or_dash(example.moved.map(preview::percent)),
-            table::or_dash(example.from_liquidation.map(preview::percent)),
-        ]
-    };
-    let rows: Vec<_> = examples.iter().map(row).collect();
-    let headers = [
-        "LEVERAGE",
-        "LIQUIDATION",
-        "FIRES AT",
-        "MOVE",
-        "FROM LIQUIDATION",
-    ];
-    table::write(context.out, &headers, &rows)?;
-    for example in examples {
-        if let Some(warning) = &example.warning {
-            let leverage = example.leverage;
-            writeln!(context.notes, "warning: at {leverage}x {warning}")?;
-        }
+/// Accounts and automations, without the exchange.
+async fn stored(prepared: &Prepared) -> Result<Vec<Finding>> {
+    let mut findings = vec![];
+    let accounts = prepared.store.accounts().await?;
+    for error in accounts.unreadable {
+        findings.push(Finding::new("account", Err(error.to_string())));
     }
-    Ok(())
+    for account in accounts.rows {
+        let what = format!("account {}", account.name);
+        let usable = if !prepared.networks.contains_key(&account.network) {
+            Err(format!("its network {} is not configured", account.network))
+        } else {
+            match prepared.store.credentials(&account.id).await {
+                Err(error) => Err(error.to_string()),
+                Ok(credentials) => match credentials.unusable_parts()[..] {
+                    [] => Ok("credentials can be unsealed".to_owned()),
+                    ref parts => Err(format!("{} cannot be one", parts.join(" and "))),
+                },
+            }
+        };
+        findings.push(Finding::new(what, usable));
+    }
+    let automations = prepared.store.automations(None).await?;
+    for error in automations.unreadable {
+        findings.push(Finding::new("automation", Err(error.to_string())));
+    }
+    for automation in automations.rows {
+        let rule = automation
+            .rule()
+            .map(|rule| format!("{} can be obeyed", rule.kind()));
+        let rule = rule.map_err(|errors| {
+            errors
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
+        });
+        findings.push(Finding::new(format!("automation {}", automation.id), rule));
+    }
+    Ok(findings)
 }

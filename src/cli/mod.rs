@@ -12,9 +12,12 @@ mod format;
 mod key;
 mod migrate;
 mod names;
+mod outlook;
 mod preview;
+mod rule_check;
 mod run;
 mod simulator;
+mod status;
 mod stored;
 mod table;
 #[cfg(test)]
@@ -77,14 +80,18 @@ enum Command {
     Demo(demo::Args),
     /// Run the exchange simulator alone
     Simulator(simulator::Args),
+    /// Say whether configuration, store, credentials and rules can be used
+    Check(check::Args),
+    /// Say how the service is
+    Status(status::Args),
     #[command(flatten)]
     Stored(stored::Stored),
 }
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    app::prepare_process();
+    match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -99,6 +106,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => on_actix(|| run::run(global, args)),
         Command::Demo(args) => on_actix(|| demo::run(global, args)),
         Command::Simulator(args) => on_tokio(|| simulator::run(global, args)),
+        Command::Check(args) => on_tokio(|| check::run(global, args)),
+        Command::Status(args) => on_tokio(|| status::run(global, args)),
         Command::Stored(command) => on_tokio(|| stored::run(global, command)),
     }
 }
@@ -111,12 +120,10 @@ fn start_logging(format: LogFormat, filter: &str) {
 }
 
 fn on_actix<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> Result<ExitCode> {
-    app::prepare_process();
     actix::System::new().block_on(task())
 }
 
 fn on_tokio<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> Result<ExitCode> {
-    app::prepare_process();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -142,4 +149,15 @@ async fn stop_signal() -> Result<()> {
         std::process::exit(ENDED_BY_SIGNAL);
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod arguments {
+    use clap::CommandFactory;
+
+    /// Names that clash would end the process at the first use of their command.
+    #[test]
+    fn no_two_options_of_a_command_bear_one_name() {
+        super::Cli::command().debug_assert();
+    }
 }

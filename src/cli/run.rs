@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::Global;
-use crate::app::App;
+use super::{Global, outlook};
+use crate::admin::Admin;
+use crate::app::Prepared;
+use crate::config::process_environment;
 
 /// What `vigia run` takes.
 #[derive(Debug, clap::Args)]
@@ -18,24 +20,43 @@ pub(crate) struct Args {
 pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let settings = global.settings()?;
     super::start_logging(settings.log.format, &settings.log.filter);
-    let mut app = App::start(&settings, args.dry_run).await?;
-    let code = tokio::select! {
-        signal = super::stop_signal() => signal.map(|()| ExitCode::SUCCESS)?,
+    let prepared = Prepared::new(&settings).await?;
+    if process_environment("REDIS_URL").is_some() {
+        tracing::warn!(
+            event = "config.unused",
+            key = "REDIS_URL",
+            "this version takes no jobs"
+        );
+    }
+    for outlook in outlook::read(&prepared).await? {
+        for line in outlook.lines() {
+            println!("{line}");
+        }
+    }
+    let mut app = prepared.start(args.dry_run);
+    let admin = match settings.admin.listen.as_str() {
+        "" => None,
+        listen => Some(Admin::start(listen, &settings.data_dir, app.shared.clone()).await?),
+    };
+    tracing::info!(event = "service.started", dry_run = args.dry_run);
+    tokio::select! {
+        signal = super::stop_signal() => signal?,
         exit = app.ended() => {
             tracing::error!(event = "actor.died", actor = "supervisor", cause = %exit.exit);
             return Ok(ExitCode::FAILURE);
         }
-    };
+    }
     tracing::info!(event = "service.stopping");
+    drop(admin);
     let left = app.stop().await?;
     if left > 0 {
         tracing::warn!(
             event = "service.stopped",
             left,
-            "executions were still under way: they are proven at the next start"
+            "what was under way is proven at the next start"
         );
     } else {
         tracing::info!(event = "service.stopped");
     }
-    Ok(code)
+    Ok(ExitCode::SUCCESS)
 }

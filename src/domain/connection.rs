@@ -110,6 +110,17 @@ impl Default for LinkWindows {
     }
 }
 
+/// What is known of the price, as far as a connection's state depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// None has come yet, and it is too early to miss it.
+    Awaited,
+    /// A source has confirmed it of late.
+    Clear,
+    /// Nothing confirms it.
+    Lost,
+}
+
 /// Why the exchange does not serve the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -228,16 +239,19 @@ impl Link {
         self.read_at
     }
 
-    /// The state to report. `price_usable`: a source has confirmed the price of late.
-    pub fn health(&self, price_usable: bool, now: Duration, windows: &LinkWindows) -> Health {
+    /// The state to report.
+    pub fn health(&self, price: Sight, now: Duration, windows: &LinkWindows) -> Health {
         match (self.refusal, self.read_at) {
             (Some(Refusal::Unauthorized), _) => Health::Unauthorized,
             (Some(Refusal::Blocked), _) => Health::Blocked,
             (None, None) if self.read_failures == 0 => Health::Starting,
             (None, None) => Health::Syncing,
             (None, Some(at)) if now.saturating_sub(at) >= windows.book_blind => Health::Blind,
-            _ if !price_usable => Health::Blind,
-            _ => Health::Live,
+            _ => match price {
+                Sight::Awaited => Health::Syncing,
+                Sight::Clear => Health::Live,
+                Sight::Lost => Health::Blind,
+            },
         }
     }
 
@@ -426,9 +440,9 @@ mod tests {
     fn an_account_is_live_over_http_first_and_over_its_socket_after_a_full_sync() {
         let mut link = Link::default();
         let windows = LinkWindows::default();
-        assert_eq!(link.health(true, at(0), &windows), Health::Starting);
+        assert_eq!(link.health(Sight::Clear, at(0), &windows), Health::Starting);
         step(&mut link, Event::ReadFailed, 1);
-        assert_eq!(link.health(true, at(2), &windows), Health::Syncing);
+        assert_eq!(link.health(Sight::Clear, at(2), &windows), Health::Syncing);
         step(
             &mut link,
             Event::Read {
@@ -436,8 +450,12 @@ mod tests {
             },
             4,
         );
-        assert_eq!(link.health(true, at(4), &windows), Health::Live);
-        assert_eq!(link.health(false, at(4), &windows), Health::Blind);
+        assert_eq!(link.health(Sight::Clear, at(4), &windows), Health::Live);
+        assert_eq!(link.health(Sight::Lost, at(4), &windows), Health::Blind);
+        assert_eq!(
+            link.health(Sight::Awaited, at(4), &windows),
+            Health::Syncing
+        );
         assert_eq!(link.transport(), Transport::Http);
         assert_eq!(live_over_websocket().transport(), Transport::Websocket);
     }
@@ -507,7 +525,10 @@ mod tests {
         let effects = step(&mut link, Event::Refused(Refusal::Unauthorized), 1);
         assert_eq!(effects, [Effect::ReadIn(pause)]);
         let windows = LinkWindows::default();
-        assert_eq!(link.health(true, at(1), &windows), Health::Unauthorized);
+        assert_eq!(
+            link.health(Sight::Clear, at(1), &windows),
+            Health::Unauthorized
+        );
         assert_eq!(
             step(&mut link, Event::SocketLost("auth"), 2),
             [Effect::ConnectIn(pause)]
@@ -520,7 +541,7 @@ mod tests {
             3,
         );
         assert_eq!(effects, [Effect::ConnectIn(windows.socket_curve.first)]);
-        assert_eq!(link.health(true, at(3), &windows), Health::Live);
+        assert_eq!(link.health(Sight::Clear, at(3), &windows), Health::Live);
     }
 
     #[test]

@@ -142,9 +142,12 @@ mod tests {
         retry: Duration::from_secs(300),
     };
 
+    /// What it shows, who dies, when it started and died, what follows.
+    type Case<'a> = (&'a str, Tenure, &'a [(f64, f64)], &'a [Verdict]);
+
     #[test]
     fn the_policy_table() {
-        let table: [(&str, Tenure, &[(f64, f64)], &[Verdict]); 6] = [
+        let table: [Case; 6] = [
             (
                 "first death",
                 Tenure::Replaceable,

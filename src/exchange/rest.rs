@@ -89,12 +89,17 @@ impl Rest {
     /// # Errors
     /// Where no TLS can be set up on this machine.
     pub fn new(network: Arc<Network>, clock: ExchangeClock) -> Result<Self, ExchangeError> {
-        let http = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .user_agent(concat!("vigia/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)
             .timeout(ANSWER_WITHIN)
-            .tcp_nodelay(true)
+            .tcp_nodelay(true);
+        if network.api_url().starts_with("http:") {
+            // Unencrypted requests stay on this machine, whatever proxy the environment names.
+            client = client.no_proxy();
+        }
+        let http = client
             .build()
             .map_err(|error| transport(&error, Effect::Reads))?;
         Ok(Self {

@@ -173,9 +173,14 @@ impl Event {
                 }
                 _ => warn!(event, account_id = %account.id, account_name = %account.name, %from, %to, %transport),
             },
-            Self::TransportSwitched { account, from, to, gap_ms, cause } => {
-                warn!(event, account_id = %account.id, account_name = %account.name, %from, %to, gap_ms, cause);
-            }
+            Self::TransportSwitched { account, from, to, gap_ms, cause } => match to {
+                Transport::Websocket => {
+                    info!(event, account_id = %account.id, account_name = %account.name, %from, %to, gap_ms, cause);
+                }
+                Transport::Http => {
+                    warn!(event, account_id = %account.id, account_name = %account.name, %from, %to, gap_ms, cause);
+                }
+            },
             Self::SocketLost { actor, cause, detail } => warn!(event, actor, cause, detail),
             Self::BookDrift { account, position, field, had, has } => {
                 warn!(event, account_id = %account.id, account_name = %account.name, %position, field, had, has);

@@ -41,7 +41,7 @@ pub enum Verdict {
     /// It goes on at this time, since the start of the process.
     Again {
         /// The execution as it stands now.
-        work: Work,
+        work: Box<Work>,
         /// When.
         at: Duration,
     },
@@ -142,7 +142,10 @@ impl Next {
     }
 
     fn again(work: Work, at: Duration) -> Self {
-        Self::Verdict(Verdict::Again { work, at })
+        Self::Verdict(Verdict::Again {
+            work: Box::new(work),
+            at,
+        })
     }
 
     fn again_soon(shared: &Shared, work: Work) -> Self {
@@ -162,7 +165,7 @@ impl Next {
 
 fn again_soon(shared: &Shared, work: Work) -> Verdict {
     Verdict::Again {
-        work,
+        work: Box::new(work),
         at: shared.clock.mono() + SOON,
     }
 }

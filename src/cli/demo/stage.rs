@@ -185,7 +185,11 @@ impl Stage {
 async fn armed(shared: &Shared) -> Result<usize> {
     let mut armed = 0;
     for guard in shared.store.automations(None).await?.rows {
-        armed += shared.journal.armings(&guard.id, guard.rule_version).await?.len();
+        armed += shared
+            .journal
+            .armings(&guard.id, guard.rule_version)
+            .await?
+            .len();
     }
     Ok(armed)
 }

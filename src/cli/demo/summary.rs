@@ -120,7 +120,10 @@ impl Summary {
 
     pub fn print(&self, json: bool) {
         if json {
-            println!("{}", serde_json::json!(self));
+            match serde_json::to_string(self) {
+                Ok(line) => println!("{line}"),
+                Err(error) => eprintln!("the summary cannot be written: {error}"),
+            }
             return;
         }
         let (e, l, t) = (&self.executions, &self.ledger, &self.transport);

@@ -1,0 +1,111 @@
+//! How the command line finds a running service: a file in the data folder with its address and a
+//! token made at its start, for the folder's owner only.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "admin.json";
+
+/// Address and token of a running service.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What a request must bear.
+    pub token: SecretString,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    address: SocketAddr,
+    token: String,
+}
+
+impl Access {
+    /// An access with a fresh token.
+    pub fn fresh(address: SocketAddr) -> Self {
+        let token = format!(
+            "{}{}",
+            uuid::Uuid::new_v4().simple(),
+            uuid::Uuid::new_v4().simple()
+        );
+        Self {
+            address,
+            token: token.into(),
+        }
+    }
+
+    /// Whether a request's `Authorization` is the right one; takes the same time wherever it
+    /// differs.
+    pub fn admits(&self, authorization: &str) -> bool {
+        let expected = format!("Bearer {}", self.token.expose_secret());
+        let (expected, given) = (expected.as_bytes(), authorization.as_bytes());
+        expected.len() == given.len()
+            && expected
+                .iter()
+                .zip(given)
+                .fold(0, |differ, (a, b)| differ | (a ^ b))
+                == 0
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// Where the folder does not take it.
+    pub fn write(&self, folder: &Path) -> std::io::Result<PathBuf> {
+        let path = folder.join(FILE);
+        let stored = Stored {
+            address: self.address,
+            token: self.token.expose_secret().to_owned(),
+        };
+        // An old one may be left by a killed process, with any mode.
+        let _ = std::fs::remove_file(&path);
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(&serde_json::to_vec(&stored)?)?;
+        Ok(path)
+    }
+
+    /// Reads the file; `None` where there is none that can be read.
+    pub fn read(folder: &Path) -> Option<Self> {
+        let text = std::fs::read(folder.join(FILE)).ok()?;
+        let stored: Stored = serde_json::from_slice(&text).ok()?;
+        Some(Self {
+            address: stored.address,
+            token: stored.token.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_file_is_its_owners_and_opens_the_door() {
+        let folder = tempfile::tempdir().unwrap();
+        let access = Access::fresh(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let path = access.write(folder.path()).unwrap();
+        assert_eq!(
+            std::fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        let read = Access::read(folder.path()).unwrap();
+        let right = format!("Bearer {}", read.token.expose_secret());
+        assert!(access.admits(&right));
+        let wrong = right.replace(|c: char| c.is_ascii_digit(), "x");
+        for wrong in ["", "Bearer ", wrong.as_str(), &right[1..]] {
+            assert!(!access.admits(wrong), "{wrong}");
+        }
+    }
+}

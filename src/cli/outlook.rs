@@ -1,0 +1,197 @@
+//! Which rules would fire now: read over HTTP before anything runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde::Serialize;
+
+use super::format::{percent, usd};
+use crate::actors::NetworkShared;
+use crate::app::Prepared;
+use crate::domain::maths;
+use crate::domain::units::Price;
+use crate::exchange::Spend;
+use crate::store::{Account, Automation};
+
+/// Accounts read at once.
+const AT_ONCE: usize = 16;
+/// Accounts that are not read by then are said to be.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// What one account's reading says.
+#[derive(Debug, Serialize)]
+pub(super) struct Outlook {
+    pub account: String,
+    /// Why the account could not be read.
+    pub error: Option<String>,
+    pub rules: Vec<RuleOutlook>,
+}
+
+/// One rule for one position.
+#[derive(Debug, Serialize)]
+pub(super) struct RuleOutlook {
+    pub automation: String,
+    pub kind: &'static str,
+    pub position: String,
+    pub price: Price,
+    /// Where it fires; `None` where no price of the exchange reaches it.
+    pub fires_at: Option<Price>,
+    /// How far the price may move until then, as a fraction of it.
+    pub away: Option<f64>,
+    /// How far it is from firing to liquidation, as a fraction of the price where it fires.
+    pub fires_before_liquidation: Option<f64>,
+    pub fires_now: bool,
+}
+
+/// Reads all active accounts.
+pub(super) async fn read(prepared: &Prepared) -> Result<Vec<Outlook>> {
+    let accounts: Vec<Account> = prepared.store.accounts().await?.rows;
+    let accounts: Vec<_> = accounts
+        .into_iter()
+        .filter(|account| account.is_active)
+        .collect();
+    let automations = prepared.store.automations(None).await?.rows;
+    let prices = prices(prepared, &accounts).await;
+    let outlooks = stream::iter(accounts)
+        .map(|account| {
+            let rules: Vec<_> = automations
+                .iter()
+                .filter(|rule| rule.account_id == account.id && rule.is_active && rule.live)
+                .cloned()
+                .collect();
+            one(prepared, account, rules, &prices)
+        })
+        .buffered(AT_ONCE);
+    Ok(outlooks.collect().await)
+}
+
+/// The last price of each network that is used.
+async fn prices(
+    prepared: &Prepared,
+    accounts: &[Account],
+) -> HashMap<String, Result<Price, String>> {
+    let mut prices = HashMap::new();
+    for account in accounts {
+        let name = &account.network;
+        if prices.contains_key(name) {
+            continue;
+        }
+        let price = match prepared.networks.get(name) {
+            Some(network) => price(prepared, network).await,
+            None => Err(format!("its network {name} is not configured")),
+        };
+        prices.insert(name.clone(), price);
+    }
+    prices
+}
+
+async fn price(prepared: &Prepared, network: &Arc<NetworkShared>) -> Result<Price, String> {
+    // Counted, so that the price feed does not ask again within the same second.
+    let _ = network
+        .public_rate
+        .spend(Spend::Read, prepared.clock.mono());
+    let ticker = network
+        .rest
+        .ticker()
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(ticker.last)
+}
+
+async fn one(
+    prepared: &Prepared,
+    account: Account,
+    rules: Vec<Automation>,
+    prices: &HashMap<String, Result<Price, String>>,
+) -> Outlook {
+    let reading = tokio::time::timeout(WITHIN, read_one(prepared, &account, rules, prices)).await;
+    let (rules, error) = match reading {
+        Ok(Ok(rules)) => (rules, None),
+        Ok(Err(error)) => (vec![], Some(error)),
+        Err(_) => (vec![], Some("it was not read in time".to_owned())),
+    };
+    Outlook {
+        account: account.name,
+        error,
+        rules,
+    }
+}
+
+async fn read_one(
+    prepared: &Prepared,
+    account: &Account,
+    rules: Vec<Automation>,
+    prices: &HashMap<String, Result<Price, String>>,
+) -> Result<Vec<RuleOutlook>, String> {
+    let price = match prices.get(&account.network) {
+        Some(price) => price.clone()?,
+        None => return Err("its network has no price".to_owned()),
+    };
+    let network = prepared
+        .networks
+        .get(&account.network)
+        .ok_or("its network is not configured")?;
+    let who = prepared
+        .store
+        .credentials(&account.id)
+        .await
+        .map_err(|error| error.to_string())?;
+    let running = network
+        .rest
+        .running(&who)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut outlooks = vec![];
+    for stored in rules {
+        let rule = stored.rule().map_err(|errors| {
+            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            format!("automation {}: {}", stored.id, errors.join("; "))
+        })?;
+        for position in &running {
+            let level = rule.level(position);
+            let fires_at = level.at_or_below.or(level.at_or_above);
+            outlooks.push(RuleOutlook {
+                automation: stored.id.to_string(),
+                kind: rule.kind().as_str(),
+                position: position.id.to_string(),
+                price,
+                fires_at,
+                away: fires_at.map(|at| (price.usd() - at.usd()).abs() / price.usd()),
+                fires_before_liquidation: fires_at
+                    .map(|at| maths::liquidation_distance(position, at)),
+                fires_now: rule.is_reached(position, price),
+            });
+        }
+    }
+    Ok(outlooks)
+}
+
+impl Outlook {
+    /// The outlook as lines for people.
+    pub fn lines(&self) -> Vec<String> {
+        if let Some(error) = &self.error {
+            return vec![format!("{}: cannot be read: {error}", self.account)];
+        }
+        if self.rules.is_empty() {
+            return vec![format!("{}: nothing to watch", self.account)];
+        }
+        let line = |rule: &RuleOutlook| {
+            let when = match (rule.fires_now, rule.fires_at, rule.away) {
+                (true, ..) => "FIRES NOW".to_owned(),
+                (false, Some(at), Some(away)) => {
+                    format!("fires at {} ({} away)", usd(at.usd()), percent(away))
+                }
+                _ => "fires at no price of the exchange".to_owned(),
+            };
+            format!(
+                "{}: {} {} on position {}: {when}",
+                self.account, rule.kind, rule.automation, rule.position
+            )
+        };
+        self.rules.iter().map(line).collect()
+    }
+}
