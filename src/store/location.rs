@@ -168,3 +168,22 @@ impl Made {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_parameters_of_a_url_are_left_out_of_the_path() {
+        for (url, path) in [
+            ("sqlite://data/vigia.db?mode=rwc", "data/vigia.db"),
+            ("sqlite:///d/vigia.db", "/d/vigia.db"),
+            ("sqlite:vigia.db?mode=rwc", "vigia.db"),
+            ("sqlite:///d?a=b/vigia.db?mode=rwc", "/d?a=b/vigia.db"),
+            ("sqlite:///d?a=b/vigia.db", "/d?a=b/vigia.db"),
+            ("/d/vigia.db?a=b", "/d/vigia.db?a=b"),
+        ] {
+            assert_eq!(Location::parse(url).unwrap().path, Path::new(path), "{url}");
+        }
+    }
+}
