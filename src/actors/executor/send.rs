@@ -227,14 +227,14 @@ async fn refused(
     }
 }
 
-/// Silence after a 429; and the connection learns what was refused to the whole account.
+/// Silence after a 429, or for as long as was asked; and the connection learns what was refused to the whole account.
 pub(super) fn obey(shared: &Shared, account: &Account, error: &ExchangeError) {
     const UNASKED: Duration = Duration::from_secs(1);
+    let now = shared.clock.mono();
     match error.class {
-        Class::Retryable { after } if error.status == Some(429) => {
-            account
-                .rate
-                .silence(shared.clock.mono() + after.unwrap_or(UNASKED));
+        Class::Retryable { after: Some(after) } => account.rate.silence(now + after),
+        Class::Retryable { after: None } if error.status == Some(429) => {
+            account.rate.silence(now + UNASKED);
         }
         _ => {}
     }
