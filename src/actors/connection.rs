@@ -633,7 +633,11 @@ impl Handler<ChildExit> for Connection {
             }
         };
         context.run_later(pause, move |connection, context| {
-            connection.start_automation(&id, context);
+            // Disabled and enabled meanwhile, it has a successor already.
+            let automated = connection.automations.get(&id);
+            if automated.is_some_and(|automated| automated.child.is_none()) {
+                connection.start_automation(&id, context);
+            }
         });
     }
 }

@@ -176,6 +176,15 @@ impl Supervisor {
         });
     }
 
+    /// Whether a part that died still lacks a successor and is still wanted: its account may have
+    /// been let go meanwhile, and taken up again by another.
+    fn waits_for_start(&self, part: &Part) -> bool {
+        let Part::Connection(id) = part else {
+            return true;
+        };
+        self.shared.accounts.load().contains_key(id) && !self.connections.contains_key(id)
+    }
+
     fn clear_slot(&mut self, part: &Part) {
         match part {
             Part::AuditLog => self.shared.audit_log.clear(),
@@ -426,7 +435,9 @@ impl Handler<ChildExit> for Supervisor {
             }
         };
         context.run_later(pause, move |supervisor, context| {
-            supervisor.start_part(part, context);
+            if supervisor.waits_for_start(&part) {
+                supervisor.start_part(part, context);
+            }
         });
     }
 }
