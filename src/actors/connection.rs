@@ -457,6 +457,8 @@ impl Actor for Connection {
 
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("connection.started", &self.account.tag.name);
+        // What an earlier one knew of the account is not to be acted upon.
+        self.publish_view();
         let ids: Vec<_> = self.automations.keys().cloned().collect();
         for id in ids {
             self.start_automation(&id, context);
