@@ -21,7 +21,7 @@ use super::connection::ExecutionEnded;
 use super::executor::{Executor, Finished, Run, Verdict};
 use super::shared::Shared;
 use super::work::{Step, Work};
-use crate::domain::ids::{AccountId, ExecutionId};
+use crate::domain::ids::{AccountId, ExecutionId, PositionId};
 use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
 use crate::journal::JournalError;
 use crate::store::StoreError;
@@ -82,12 +82,14 @@ impl Intake {
 
     /// Hands out what waits: the most endangered of an idle account first.
     fn dispatch(&mut self, context: &mut Context<Self>) {
+        let proving = self.proving();
         while !self.draining {
             let next = self
                 .waiting
                 .iter()
                 .enumerate()
                 .filter(|(_, work)| !self.busy.contains_key(&work.account.tag.id))
+                .filter(|(_, work)| !work.must_not_disturb(&proving))
                 // Of equals the one that has waited longest: the first.
                 .max_by(|(i, a), (j, b)| a.danger.cmp(&b.danger).then(j.cmp(i)))
                 .map(|(index, _)| index);
@@ -103,6 +105,16 @@ impl Intake {
                 child.addr().do_send(Run(work));
             }
         }
+    }
+
+    /// Positions of which it is being proven what became of a request.
+    fn proving(&self) -> HashSet<PositionId> {
+        let parked = self.parked.iter().map(|(_, work)| work);
+        parked
+            .chain(&self.waiting)
+            .filter(|work| matches!(work.step, Step::Prove { .. }))
+            .map(|work| work.position)
+            .collect()
     }
 
     fn free_seat(&mut self, context: &mut Context<Self>) -> Option<usize> {
