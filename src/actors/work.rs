@@ -103,9 +103,10 @@ impl Work {
     /// Whether it has to wait because its position is under proof: more margin would hide whether
     /// the margin in doubt arrived. A position may be closed all the same.
     pub fn must_not_disturb(&self, proving: &HashSet<PositionId>) -> bool {
-        let closes = self.rule.as_deref().is_some_and(|rule| {
-            matches!(execution::intended(rule), Action::ClosePosition)
-        });
+        let closes = self
+            .rule
+            .as_deref()
+            .is_some_and(|rule| matches!(execution::intended(rule), Action::ClosePosition));
         let proves = matches!(self.step, Step::Prove { .. } | Step::Record { .. });
         !closes && !proves && proving.contains(&self.position)
     }
