@@ -468,6 +468,8 @@ impl Actor for Connection {
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("connection.started", &self.account.tag.name);
         self.started_at = self.now();
+        // What an earlier one knew of the account is not to be acted upon.
+        self.publish_view();
         let ids: Vec<_> = self.automations.keys().cloned().collect();
         for id in ids {
             self.start_automation(&id, context);
@@ -644,7 +646,11 @@ impl Handler<ChildExit> for Connection {
             }
         };
         context.run_later(pause, move |connection, context| {
-            connection.start_automation(&id, context);
+            // Disabled and enabled meanwhile, it has a successor already.
+            let automated = connection.automations.get(&id);
+            if automated.is_some_and(|automated| automated.child.is_none()) {
+                connection.start_automation(&id, context);
+            }
         });
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! - Owner: `Supervisor`. Essential: never quarantined.
 //! - Owns: the waiting executions and the pool of executors.
-//! - In: `Submit` from automations, `Finished` from executors, `Drain`. Out: `Run` to executors,
-//!   `ExecutionEnded` to connections.
+//! - In: `Submit` and `Recover` from automations, `Finished` from executors, `Recover` and `Drain`
+//!   from the supervisor. Out: `Run` to executors, `ExecutionEnded` to connections.
 //! - Bound: `execution.live` executors; an automation has at most one unfinished execution for each
 //!   position, so what waits is bounded by what is watched. No executor is held during a wait.
 //! - Death: executors finish what they have in hand; a fresh intake reads all unfinished executions
@@ -21,7 +21,8 @@ use super::connection::ExecutionEnded;
 use super::executor::{Executor, Finished, Run, Verdict};
 use super::shared::Shared;
 use super::work::{Step, Work};
-use crate::domain::ids::{AccountId, ExecutionId};
+use crate::domain::execution::State;
+use crate::domain::ids::{AccountId, ExecutionId, PositionId};
 use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
 use crate::journal::JournalError;
 use crate::store::StoreError;
@@ -30,6 +31,8 @@ use crate::telemetry::Event;
 
 /// How soon unfinished executions are read again after the store refused.
 const STORE_RETRY: Duration = Duration::from_millis(250);
+/// Requests to recover that come within this are one.
+const RECOVER_TOGETHER: Duration = Duration::from_millis(50);
 /// Executors that may die over one execution before it is given up.
 const MOST_DEATHS: u32 = 3;
 
@@ -37,6 +40,12 @@ const MOST_DEATHS: u32 = 3;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Submit(pub Work);
+
+/// Takes up what is unfinished in the journal and not known here: of accounts that are served only
+/// now, or written down in a call to the store whose answer was lost.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Recover;
 
 /// Starts nothing new from now on.
 #[derive(Message)]
@@ -57,6 +66,7 @@ pub struct Intake {
     known: HashSet<ExecutionId>,
     busy: HashMap<AccountId, usize>,
     seats: Vec<Seat>,
+    recovering: bool,
     draining: bool,
 }
 
@@ -70,6 +80,7 @@ impl Intake {
             known: HashSet::new(),
             busy: HashMap::new(),
             seats: vec![],
+            recovering: false,
             draining: false,
         }
     }
@@ -82,12 +93,14 @@ impl Intake {
 
     /// Hands out what waits: the most endangered of an idle account first.
     fn dispatch(&mut self, context: &mut Context<Self>) {
+        let proving = self.proving();
         while !self.draining {
             let next = self
                 .waiting
                 .iter()
                 .enumerate()
                 .filter(|(_, work)| !self.busy.contains_key(&work.account.tag.id))
+                .filter(|(_, work)| !work.must_not_disturb(&proving))
                 // Of equals the one that has waited longest: the first.
                 .max_by(|(i, a), (j, b)| a.danger.cmp(&b.danger).then(j.cmp(i)))
                 .map(|(index, _)| index);
@@ -95,7 +108,11 @@ impl Intake {
             let Some(seat) = self.free_seat(context) else {
                 return;
             };
-            let work = self.waiting.remove(index);
+            let mut work = self.waiting.remove(index);
+            // Let go and taken up again, an account is another one by now.
+            if let Some(account) = self.shared.accounts.load().get(&work.account.tag.id) {
+                work.account = Arc::clone(account);
+            }
             self.busy.insert(work.account.tag.id.clone(), seat);
             let taken = &mut self.seats[seat];
             taken.work = Some(work.clone());
@@ -103,6 +120,16 @@ impl Intake {
                 child.addr().do_send(Run(work));
             }
         }
+    }
+
+    /// Positions of which it is being proven what became of a request.
+    fn proving(&self) -> HashSet<PositionId> {
+        let parked = self.parked.iter().map(|(_, work)| work);
+        parked
+            .chain(&self.waiting)
+            .filter(|work| matches!(work.step, Step::Prove { .. }))
+            .map(|work| work.position)
+            .collect()
     }
 
     fn free_seat(&mut self, context: &mut Context<Self>) -> Option<usize> {
@@ -181,8 +208,9 @@ impl Intake {
     /// Reads all that is unfinished. What an executor of an earlier intake has in hand is met
     /// again by its mark, and waits.
     fn recover(&mut self, context: &mut Context<Self>) {
-        let shared = Arc::clone(&self.shared);
-        let reading = async move { unfinished(&shared).await };
+        self.recovering = false;
+        let (shared, known) = (Arc::clone(&self.shared), self.known.clone());
+        let reading = async move { unfinished(&shared, &known).await };
         let read = |found: Result<Vec<Work>, JournalError>,
                     intake: &mut Self,
                     context: &mut Context<Self>| match found {
@@ -204,8 +232,14 @@ impl Intake {
     }
 }
 
-async fn unfinished(shared: &Shared) -> Result<Vec<Work>, JournalError> {
-    let listed = shared.journal.unfinished().await?;
+async fn unfinished(
+    shared: &Shared,
+    known: &HashSet<ExecutionId>,
+) -> Result<Vec<Work>, JournalError> {
+    let mut listed = shared.journal.unfinished().await?;
+    listed.rows.retain(|row| !known.contains(&row.id));
+    // What may have been sent is proven before more is sent.
+    listed.rows.sort_by_key(|row| row.state != State::Sending);
     for unreadable in listed.unreadable {
         tracing::error!(event = "execution.unreadable", error = %unreadable);
     }
@@ -213,9 +247,9 @@ async fn unfinished(shared: &Shared) -> Result<Vec<Work>, JournalError> {
     let mut found = vec![];
     for row in listed.rows {
         let Some(account) = accounts.get(&row.account) else {
-            tracing::error!(
+            tracing::warn!(
                 event = "execution.left", execution = %row.id, account_id = %row.account,
-                "its account is not served: enable it, or settle it with vigia execution resolve"
+                "its account is not served: it is taken up when it is"
             );
             continue;
         };
@@ -350,6 +384,16 @@ impl Intake {
             });
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(given_up));
+    }
+}
+
+impl Handler<Recover> for Intake {
+    type Result = ();
+
+    fn handle(&mut self, _: Recover, context: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.recovering, true) {
+            context.run_later(RECOVER_TOGETHER, Self::recover);
+        }
     }
 }
 
