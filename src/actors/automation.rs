@@ -284,6 +284,7 @@ impl Automation {
                     price: work.decision.price,
                     metric_value: work.decision.metric_value,
                 });
+                failpoint::pass("automation.fired", &self.account.tag.name);
                 // An intake that is being restarted finds the row in the journal.
                 self.shared.intake.tell(Submit(work));
                 self.apply(id, ArmingEvent::Fired(execution), context);
