@@ -3,8 +3,8 @@
 //!
 //! - Owner: `App`. It never dies of a child.
 //! - Owns: audit log, health reporter, price feeds, intake, and one connection for each account.
-//! - In: `ChildExit`, `Stop`, its own timer. Out: `Plans` and `FeedStarted` to connections, `Drain`
-//!   and `Recover` to the intake.
+//! - In: `ChildExit`, `Stop`, its own timer. Out: `Plans` and `FeedStarted` to connections,
+//!   `Served` and `Drain` to the intake.
 //! - Bound: as many connections as there are accounts.
 //! - Death: a bug; the process ends and its service manager starts it again; the journal makes that
 //!   safe.
@@ -18,7 +18,7 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 
 use super::connection::{Connection, FeedStarted, Plans};
-use super::intake::{Drain, Intake, Recover};
+use super::intake::{Drain, Intake, Served};
 use super::shared::{Account, Shared};
 use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed};
 use crate::domain::connection::{Health, Transport};
@@ -324,8 +324,9 @@ impl Supervisor {
             if !supervisor.feeds.contains_key(&network) {
                 supervisor.start_part(Part::Feed(network), context);
             }
-            supervisor.start_part(Part::Connection(id), context);
-            supervisor.shared.intake.tell(Recover);
+            supervisor.start_part(Part::Connection(id.clone()), context);
+            // An intake that is being restarted finds the account served.
+            supervisor.shared.intake.tell(Served(id));
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(unsealing).map(unsealed));
     }

@@ -3,13 +3,15 @@
 //!
 //! - Owner: `Supervisor`. Essential: never quarantined.
 //! - Owns: the waiting executions and the pool of executors.
-//! - In: `Submit` and `Recover` from automations, `Finished` from executors, `Recover` and `Drain`
-//!   from the supervisor. Out: `Run` to executors, `ExecutionEnded` to connections.
+//! - In: `Submit` and `TakeUp` from automations, `Served` from the supervisor, `Finished` from
+//!   executors, `Drain`. Out: `Run` to executors, `ExecutionEnded` to connections.
 //! - Bound: `execution.live` executors; an automation has at most one unfinished execution for each
 //!   position, so what waits is bounded by what is watched. No executor is held during a wait.
 //! - Death: executors finish what they have in hand; a fresh intake reads all unfinished executions
 //!   from the journal and leaves those in hand alone.
 //! - Stop: nothing new is started; what waits stays written down.
+
+mod recover;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,31 +23,22 @@ use super::connection::ExecutionEnded;
 use super::executor::{Executor, Finished, Run, Verdict};
 use super::shared::Shared;
 use super::work::{Step, Work};
-use crate::domain::execution::State;
 use crate::domain::ids::{AccountId, ExecutionId, PositionId};
 use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
-use crate::journal::JournalError;
-use crate::store::StoreError;
 use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, parent, start};
 use crate::telemetry::Event;
 
 /// How soon unfinished executions are read again after the store refused.
 const STORE_RETRY: Duration = Duration::from_millis(250);
-/// Requests to recover that come within this are one.
-const RECOVER_TOGETHER: Duration = Duration::from_millis(50);
 /// Executors that may die over one execution before it is given up.
 const MOST_DEATHS: u32 = 3;
+
+pub use recover::{Served, TakeUp};
 
 /// An execution that stands in the journal and is to be carried out.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Submit(pub Work);
-
-/// Takes up what is unfinished in the journal and not known here: of accounts that are served only
-/// now, or written down in a call to the store whose answer was lost.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Recover;
 
 /// Starts nothing new from now on.
 #[derive(Message)]
@@ -66,7 +59,7 @@ pub struct Intake {
     known: HashSet<ExecutionId>,
     busy: HashMap<AccountId, usize>,
     seats: Vec<Seat>,
-    recovering: bool,
+    recovery: recover::Recovery,
     draining: bool,
 }
 
@@ -80,7 +73,7 @@ impl Intake {
             known: HashSet::new(),
             busy: HashMap::new(),
             seats: vec![],
-            recovering: false,
+            recovery: recover::Recovery::default(),
             draining: false,
         }
     }
@@ -204,65 +197,6 @@ impl Intake {
         self.waiting.extend(due.into_iter().map(|(_, work)| work));
         self.dispatch(context);
     }
-
-    /// Reads all that is unfinished. What an executor of an earlier intake has in hand is met
-    /// again by its mark, and waits.
-    fn recover(&mut self, context: &mut Context<Self>) {
-        self.recovering = false;
-        let (shared, known) = (Arc::clone(&self.shared), self.known.clone());
-        let reading = async move { unfinished(&shared, &known).await };
-        let read = |found: Result<Vec<Work>, JournalError>,
-                    intake: &mut Self,
-                    context: &mut Context<Self>| match found {
-            Ok(found) => {
-                if !found.is_empty() {
-                    tracing::warn!(event = "executions.recovered", count = found.len());
-                }
-                for work in found {
-                    intake.submit(work);
-                }
-                intake.dispatch(context);
-            }
-            Err(error) => {
-                tracing::error!(event = "store.failed", %error, "unfinished executions wait");
-                context.run_later(STORE_RETRY, Self::recover);
-            }
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(reading).map(read));
-    }
-}
-
-async fn unfinished(
-    shared: &Shared,
-    known: &HashSet<ExecutionId>,
-) -> Result<Vec<Work>, JournalError> {
-    let mut listed = shared.journal.unfinished().await?;
-    listed.rows.retain(|row| !known.contains(&row.id));
-    // What may have been sent is proven before more is sent.
-    listed.rows.sort_by_key(|row| row.state != State::Sending);
-    for unreadable in listed.unreadable {
-        tracing::error!(event = "execution.unreadable", error = %unreadable);
-    }
-    let accounts = shared.accounts.load_full();
-    let mut found = vec![];
-    for row in listed.rows {
-        let Some(account) = accounts.get(&row.account) else {
-            tracing::warn!(
-                event = "execution.left", execution = %row.id, account_id = %row.account,
-                "its account is not served: it is taken up when it is"
-            );
-            continue;
-        };
-        let rule = match shared.store.automation(&row.automation).await {
-            Ok(stored) if stored.is_active && stored.rule_version == row.rule_version => {
-                stored.rule().ok().map(Arc::new)
-            }
-            Ok(_) | Err(StoreError::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        found.push(Work::recovered(row, Arc::clone(account), rule));
-    }
-    Ok(found)
 }
 
 impl Actor for Intake {
@@ -384,16 +318,6 @@ impl Intake {
             });
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(given_up));
-    }
-}
-
-impl Handler<Recover> for Intake {
-    type Result = ();
-
-    fn handle(&mut self, _: Recover, context: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.recovering, true) {
-            context.run_later(RECOVER_TOGETHER, Self::recover);
-        }
     }
 }
 
