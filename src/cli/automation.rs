@@ -1,18 +1,13 @@
 //! `vigia automation`: the rules of accounts.
 
-use std::path::PathBuf;
-
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 use super::context::Context;
 use super::names::Names;
-use super::preview::{self, Example};
+use super::preview;
+use super::rule::{self, CheckArgs};
 use super::table;
 use crate::domain::ids::AutomationId;
-use crate::domain::rules::{Rule, RuleKind};
-use crate::domain::units::Price;
 use crate::store::{Automation, NewAutomation, Store};
 
 /// Add, list, show, check, enable, disable or remove automations
@@ -64,35 +59,6 @@ pub enum AutomationCommand {
     },
 }
 
-/// A rule, and what it is tried on.
-#[derive(Args, Debug)]
-pub struct CheckArgs {
-    /// The type of automation: margin_guard
-    #[arg(long = "type", value_name = "TYPE")]
-    pub kind: RuleKind,
-    /// The rule.
-    #[command(flatten)]
-    pub rule: RuleArgs,
-    /// The price in USD at which the example positions are opened
-    #[arg(long, value_name = "USD", default_value = "100000", value_parser = price)]
-    pub price: Price,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Where a rule's configuration comes from.
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
-pub struct RuleArgs {
-    /// The rule, as JSON
-    #[arg(long, value_name = "JSON")]
-    pub rule: Option<String>,
-    /// A file with the rule as JSON
-    #[arg(long, value_name = "FILE")]
-    pub rule_file: Option<PathBuf>,
-}
-
 /// An automation to be added.
 #[derive(Args, Debug)]
 pub struct AddArgs {
@@ -110,29 +76,6 @@ pub struct AddArgs {
     pub disabled: bool,
 }
 
-fn price(text: &str) -> Result<Price, String> {
-    let usd = text.parse().ok().and_then(Price::from_usd);
-    usd.ok_or_else(|| "give a price in USD, for example 100000".to_owned())
-}
-
-impl RuleArgs {
-    fn read(&self) -> anyhow::Result<Value> {
-        let (text, source) = match (&self.rule, &self.rule_file) {
-            (Some(text), _) => (text.clone(), "--rule".to_owned()),
-            (None, Some(path)) => {
-                let name = path.display().to_string();
-                let text = std::fs::read_to_string(path);
-                (
-                    text.with_context(|| format!("{name} cannot be read"))?,
-                    name,
-                )
-            }
-            (None, None) => bail!("give the rule with --rule or --rule-file"),
-        };
-        serde_json::from_str(&text).with_context(|| format!("{source} is no JSON"))
-    }
-}
-
 /// Carries out `vigia automation …`.
 ///
 /// # Errors
@@ -144,7 +87,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     match command {
         AutomationCommand::Add(args) => add(args, store, context).await,
-        AutomationCommand::Check(args) => check(args, context),
+        AutomationCommand::Check(args) => rule::check(args, context),
         AutomationCommand::List { account, json } => {
             list(account.as_deref(), *json, store, context).await
         }
@@ -166,88 +109,9 @@ pub async fn run(
     }
 }
 
-/// Carries out `vigia automation check`, which needs no store.
-///
-/// # Errors
-/// A rule that cannot be obeyed, with everything that is wrong with it.
-pub fn check(args: &CheckArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let config = args.rule.read()?;
-    let rule = understood(args, &config, context)?;
-    let examples = preview::examples(&rule, args.price);
-    if args.json {
-        return context.json(&report(&rule, &examples));
-    }
-    explain(&rule, &examples, args.price, context)
-}
-
-/// The rule, or all that is wrong with it: in full as JSON where that was asked for.
-fn understood(args: &CheckArgs, config: &Value, context: &mut Context<'_>) -> anyhow::Result<Rule> {
-    match Rule::parse(args.kind, config) {
-        Ok(rule) => Ok(rule),
-        Err(errors) => {
-            if args.json {
-                context.json(&json!({"type": args.kind, "errors": errors}))?;
-            }
-            let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
-            bail!(
-                "this {} cannot be obeyed; correct:{}",
-                args.kind,
-                lines.concat()
-            );
-        }
-    }
-}
-
-fn report(rule: &Rule, examples: &[Example]) -> Value {
-    json!({
-        "type": rule.kind(),
-        "config": preview::normalised(rule),
-        "examples": examples,
-    })
-}
-
-fn explain(
-    rule: &Rule,
-    examples: &[Example],
-    price: Price,
-    context: &mut Context<'_>,
-) -> anyhow::Result<()> {
-    writeln!(context.out, "{}: {}", rule.kind(), preview::summary(rule))?;
-    writeln!(
-        context.out,
-        "\nLong {} USD, opened at {price}:",
-        preview::QUANTITY.0
-    )?;
-    let row = |example: &Example| {
-        vec![
-            format!("{}x", example.leverage),
-            example.liquidation.to_string(),
-            table::or_dash(example.fires_at),
-            table::or_dash(example.moved.map(preview::percent)),
-            table::or_dash(example.from_liquidation.map(preview::percent)),
-        ]
-    };
-    let rows: Vec<_> = examples.iter().map(row).collect();
-    let headers = [
-        "LEVERAGE",
-        "LIQUIDATION",
-        "FIRES AT",
-        "MOVE",
-        "FROM LIQUIDATION",
-    ];
-    table::write(context.out, &headers, &rows)?;
-    for example in examples {
-        if let Some(warning) = &example.warning {
-            let leverage = example.leverage;
-            writeln!(context.notes, "warning: at {leverage}x {warning}")?;
-        }
-    }
-    Ok(())
-}
-
 async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow::Result<()> {
     let config = args.check.rule.read()?;
-    let rule = understood(&args.check, &config, context)?;
+    let rule = rule::understood(&args.check, &config, context)?;
     let account = store.account(&args.account).await?;
     let examples = preview::examples(&rule, args.check.price);
     let new = NewAutomation {
@@ -259,11 +123,11 @@ async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow
     };
     let added = store.add_automation(new, context.now).await?;
     if args.check.json {
-        let mut report = report(&rule, &examples);
+        let mut report = rule::report(&rule, &examples);
         report["automation"] = serde_json::to_value(&added)?;
         return context.json(&report);
     }
-    explain(&rule, &examples, args.check.price, context)?;
+    rule::explain(&rule, &examples, args.check.price, context)?;
     let state = if added.is_active {
         "enabled"
     } else {

@@ -14,6 +14,7 @@ mod migrate;
 mod names;
 mod outlook;
 mod preview;
+mod rule;
 mod run;
 mod simulator;
 mod status;

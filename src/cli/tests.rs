@@ -1,1 +1,550 @@
+//! Commands as they are typed, on a real database.
 
+use std::collections::VecDeque;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use clap::{CommandFactory, Parser};
+use secrecy::zeroize::Zeroizing;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::context::{Context, Prompt};
+use super::{Cli, Command, stored};
+use crate::config::{Environment, Settings};
+use crate::domain::execution::{Action, Decision, State};
+use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
+use crate::domain::units::{Price, Sats};
+use crate::journal::{Journal, NewExecution};
+use crate::store::Store;
+
+const GUARD: &str = r#"{"action": "add_margin", "add_margin_amount": 500, "margin_threshold": 70, "metric": "margin_used"}"#;
+
+fn now() -> DateTime<Utc> {
+    "2025-01-10T00:05:00Z".parse().unwrap()
+}
+
+#[derive(Default)]
+struct Answers {
+    typed: VecDeque<&'static str>,
+    stdin: &'static str,
+}
+
+impl Prompt for Answers {
+    fn ask(&mut self, what: &str) -> anyhow::Result<Zeroizing<String>> {
+        let answer = self.typed.pop_front();
+        let answer = answer.ok_or_else(|| anyhow::anyhow!("nobody answers for the {what}"))?;
+        Ok(Zeroizing::new(answer.to_owned()))
+    }
+
+    fn stdin(&mut self) -> anyhow::Result<Zeroizing<String>> {
+        Ok(Zeroizing::new(self.stdin.to_owned()))
+    }
+}
+
+/// What a command said, and whether it succeeded.
+#[derive(Debug)]
+struct Said {
+    out: String,
+    notes: String,
+    error: Option<String>,
+}
+
+impl Said {
+    #[track_caller]
+    fn ok(self) -> Self {
+        assert_eq!(self.error, None, "{}", self.out);
+        self
+    }
+
+    #[track_caller]
+    fn refused(self, says: &[&str]) -> String {
+        let error = self.error.expect("it was to be refused");
+        for part in says {
+            assert!(error.contains(part), "{error}");
+        }
+        error
+    }
+
+    #[track_caller]
+    fn json(self) -> Value {
+        serde_json::from_str(&self.ok().out).unwrap()
+    }
+}
+
+struct Shell {
+    folder: TempDir,
+    settings: Settings,
+    answers: Answers,
+}
+
+impl Shell {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::load(None, &Environment(&|_| None)).unwrap();
+        settings.data_dir = folder.path().join("data");
+        Self {
+            folder,
+            settings,
+            answers: Answers::default(),
+        }
+    }
+
+    async fn run(&mut self, arguments: &[&str]) -> Said {
+        let typed = ["vigia"].into_iter().chain(arguments.iter().copied());
+        let Command::Stored(command) = Cli::try_parse_from(typed).unwrap().command else {
+            panic!("{arguments:?} is no command of the store");
+        };
+        let (mut out, mut notes) = (vec![], vec![]);
+        let mut context = Context {
+            out: &mut out,
+            notes: &mut notes,
+            prompt: &mut self.answers,
+            now: now(),
+        };
+        let done = stored::carry_out(&command, &self.settings, &mut context).await;
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said {
+            out: text(out),
+            notes: text(notes),
+            error: done.err().map(|error| format!("{error:#}")),
+        }
+    }
+
+    /// With a key, one account `main` and one automation, whose id it returns.
+    async fn with_automation() -> (Self, String) {
+        let mut shell = Self::new();
+        shell.run(&["key", "generate"]).await.ok();
+        shell.answers.stdin = "k\ns\np\n";
+        let add = ["account", "add", "main", "--credentials-stdin"];
+        shell.run(&add).await.ok();
+        let add = ["automation", "add", "--account", "main", "--json"];
+        let guard = ["--type", "margin_guard", "--rule", GUARD];
+        let added = shell
+            .run(&[add.as_slice(), guard.as_slice()].concat())
+            .await;
+        let id = added.json()["automation"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        (shell, id)
+    }
+
+    async fn store(&self) -> Store {
+        Store::open(&self.settings.database_url(), None)
+            .await
+            .unwrap()
+    }
+
+    /// An execution that nobody can tell the outcome of.
+    async fn uncertain(&self, automation: &str) -> ExecutionId {
+        let store = self.store().await;
+        let automation = store
+            .automation(&AutomationId::new(automation))
+            .await
+            .unwrap();
+        let epoch = store.claim_ownership("test", now()).await.unwrap();
+        let journal = Journal::new(store.clone(), epoch);
+        let (id, position) = (
+            ExecutionId(uuid::Uuid::from_u128(1)),
+            PositionId(uuid::Uuid::from_u128(2)),
+        );
+        let opening = journal.open_episode(&automation.id, position, 1, 1, now());
+        opening.await.unwrap();
+        let new = NewExecution {
+            id,
+            automation: automation.id,
+            account: automation.account_id,
+            user: automation.user_id,
+            position,
+            rule_version: 1,
+            episode: 1,
+            action: Action::AddMargin { amount: Sats(500) },
+            decision: Decision {
+                metric: "margin_used".into(),
+                metric_value: Some(0.71),
+                threshold: 0.7,
+                margin_ratio: Some(0.1),
+                price: Price::from_usd(93_000.0).unwrap(),
+                data_age_ms: 3,
+            },
+        };
+        let action = new.action;
+        journal.fire(new, now()).await.unwrap();
+        journal
+            .begin_sending(id, action, None, now())
+            .await
+            .unwrap();
+        journal
+            .uncertain(id, json!({"added": 250}), now())
+            .await
+            .unwrap();
+        store.close().await;
+        id
+    }
+}
+
+#[test]
+fn the_arguments_are_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn secrets_are_no_arguments_and_wrong_usage_is_code_2() {
+    for wrong in [
+        vec!["account", "add", "main", "--secret", "hunter2"],
+        vec!["account", "add"],
+        vec![
+            "account",
+            "add",
+            "a",
+            "--credentials-stdin",
+            "--credentials-file",
+            "f",
+        ],
+        vec!["automation", "check", "--type", "margin_guard"],
+        vec!["automation", "check", "--type", "dance", "--rule", "{}"],
+        vec![
+            "automation",
+            "check",
+            "--type",
+            "margin_guard",
+            "--rule",
+            "{}",
+            "--price",
+            "-1",
+        ],
+        vec!["execution", "list", "--state", "asleep"],
+        vec![
+            "execution",
+            "resolve",
+            "00000000-0000-0000-0000-000000000001",
+            "--as",
+            "done",
+        ],
+        vec!["migrate", "--rollback", "1"],
+    ] {
+        let typed = ["vigia"].into_iter().chain(wrong.iter().copied());
+        let error = Cli::try_parse_from(typed).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_added_by_stdin_file_or_prompt_and_never_shows_its_credentials() {
+    let mut shell = Shell::new();
+    let add = ["account", "add", "first", "--credentials-stdin"];
+    shell.answers.stdin = r#"{"key": "k", "secret": "hunter2", "passphrase": "p"}"#;
+    shell.run(&add).await.refused(&["vigia key generate"]);
+    shell
+        .run(&["account", "list"])
+        .await
+        .refused(&["no database yet", "--data-dir"]);
+    assert!(!shell.settings.data_dir.join("vigia.db").exists());
+    shell.run(&["key", "generate"]).await.ok();
+    let said = shell.run(&add).await.ok();
+    assert!(
+        said.out.starts_with("account first added, id "),
+        "{}",
+        said.out
+    );
+    assert!(said.notes.contains("vigia automation add"));
+    shell.run(&add).await.refused(&["`first` exists already"]);
+
+    let file = shell.folder.path().join("credentials");
+    std::fs::write(&file, "k\nhunter2\np\n").unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    let from_file = [
+        "account",
+        "add",
+        "second",
+        "--network",
+        "signet",
+        "--credentials-file",
+        &path,
+    ];
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    shell.run(&from_file).await.refused(&["chmod 600"]);
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    shell.run(&from_file).await.ok();
+
+    shell.answers.typed = ["k", "hunter2", "p"].into();
+    let third = shell
+        .run(&["account", "add", "third", "--json"])
+        .await
+        .json();
+    assert_eq!(
+        (&third["name"], &third["isActive"]),
+        (&json!("third"), &json!(true))
+    );
+    shell
+        .run(&["account", "add", "x"])
+        .await
+        .refused(&["nobody answers"]);
+    let wrong = [
+        "account",
+        "add",
+        "x",
+        "--network",
+        "moon",
+        "--credentials-stdin",
+    ];
+    shell
+        .run(&wrong)
+        .await
+        .refused(&["moon", "known are", "mainnet"]);
+
+    shell.run(&["account", "disable", "second"]).await.ok();
+    let list = shell.run(&["account", "list"]).await.ok().out;
+    let lines: Vec<_> = list.lines().collect();
+    assert_eq!(lines.len(), 4, "{list}");
+    assert!(lines[2].starts_with("second  signet   no "), "{list}");
+    let listed = shell.run(&["account", "list", "--json"]).await.json();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert!(!listed.to_string().contains("hunter2"));
+    let shown = shell
+        .run(&["account", "show", "third", "--json"])
+        .await
+        .json();
+    assert_eq!(shown, third);
+    let shown = shell.run(&["account", "show", "second"]).await.ok().out;
+    assert!(shown.contains("enabled  no"), "{shown}");
+    shell.run(&["account", "enable", "second"]).await.ok();
+    let gone = shell.run(&["account", "show", "nobody"]).await;
+    gone.refused(&["no account `nobody`", "vigia account list"]);
+}
+
+#[tokio::test]
+async fn a_check_shows_what_a_rule_would_do_and_needs_no_store() {
+    let mut shell = Shell::new();
+    let check = |config| {
+        [
+            "automation",
+            "check",
+            "--type",
+            "margin_guard",
+            "--rule",
+            config,
+        ]
+    };
+    let said = shell.run(&check(GUARD)).await.ok();
+    let expected = "\
+margin_guard: add_margin 500 sats at margin_used >= 0.7, cooldown 60 s
+
+Long 1000 USD, opened at 100000:
+LEVERAGE  LIQUIDATION  FIRES AT  MOVE      FROM LIQUIDATION
+1x        50000        58823.54  -41.18 %  15.00 %
+10x       90909        93457.98  -6.54 %   2.73 %
+50x       98039        98619.37  -1.38 %   0.59 %
+";
+    assert_eq!(said.out, expected);
+    assert!(
+        said.notes
+            .starts_with("warning: at 50x it fires 0.59 % from"),
+        "{}",
+        said.notes
+    );
+    let late = r#"{"action": "close_position", "margin_threshold": 0.5}"#;
+    let said = shell.run(&check(late)).await.ok();
+    assert_eq!(said.notes.lines().count(), 3, "{}", said.notes);
+
+    let with_json = |config| [check(config).as_slice(), &["--json", "--price", "50000"]].concat();
+    let report = shell.run(&with_json(GUARD)).await.json();
+    assert_eq!(report["config"]["margin_threshold"], json!(0.7));
+    assert_eq!(report["examples"][1]["leverage"], json!(10));
+    assert_eq!(report["examples"][0]["liquidation"], json!(25000));
+    let wrong = r#"{"action": "dance", "colour": 1}"#;
+    let said = shell.run(&with_json(wrong)).await;
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(told["errors"].as_array().unwrap().len(), 3);
+    let fields = [
+        "\n  action: ",
+        "\n  margin_threshold: missing",
+        "\n  colour: ",
+    ];
+    said.refused(&fields);
+    shell.run(&check("{")).await.refused(&["--rule is no JSON"]);
+    assert!(!shell.settings.data_dir.exists());
+}
+
+#[tokio::test]
+async fn an_automation_is_added_listed_disabled_and_removed() {
+    let (mut shell, id) = Shell::with_automation().await;
+    let listed = shell.run(&["automation", "list", "--json"]).await.json();
+    assert_eq!(
+        listed[0]["config"],
+        serde_json::from_str::<Value>(GUARD).unwrap()
+    );
+    assert_eq!(
+        (&listed[0]["live"], &listed[0]["isActive"]),
+        (&json!(true), &json!(true))
+    );
+    let file = shell.folder.path().join("guard.json");
+    std::fs::write(&file, GUARD).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    let add = [
+        "automation",
+        "add",
+        "--account",
+        "main",
+        "--type",
+        "margin_guard",
+        "--job-only",
+        "--disabled",
+        "--rule-file",
+        &file,
+    ];
+    let said = shell.run(&add).await.ok();
+    assert!(
+        said.out.contains("added to account main, disabled"),
+        "{}",
+        said.out
+    );
+    let list = shell
+        .run(&["automation", "list", "--account", "main"])
+        .await
+        .ok()
+        .out;
+    assert_eq!(list.lines().count(), 3, "{list}");
+    for row in [
+        "main     margin_guard  yes      yes   add_margin 500 sats",
+        "main     margin_guard  no       no    add_margin 500 sats",
+    ] {
+        assert!(list.contains(row), "{list}");
+    }
+    shell.run(&["automation", "disable", &id]).await.ok();
+    let shown = shell.run(&["automation", "show", &id]).await.ok().out;
+    assert!(shown.contains("enabled       no"), "{shown}");
+    shell.run(&["automation", "enable", &id]).await.ok();
+    shell.run(&["automation", "remove", &id]).await.ok();
+    let gone = shell.run(&["automation", "show", &id, "--json"]).await;
+    gone.refused(&["no automation", "vigia automation list"]);
+    let wrong = [
+        "automation",
+        "add",
+        "--account",
+        "main",
+        "--type",
+        "margin_guard",
+        "--rule",
+        "{}",
+    ];
+    shell
+        .run(&wrong)
+        .await
+        .refused(&["action: missing", "margin_threshold: missing"]);
+    let nobody = [
+        "automation",
+        "add",
+        "--account",
+        "no",
+        "--type",
+        "margin_guard",
+        "--rule",
+        GUARD,
+    ];
+    shell.run(&nobody).await.refused(&["no account `no`"]);
+}
+
+#[tokio::test]
+async fn an_uncertain_execution_is_shown_and_settled_with_its_audit_entry() {
+    let (mut shell, automation) = Shell::with_automation().await;
+    let id = shell.uncertain(&automation).await.to_string();
+    let list = shell
+        .run(&["execution", "list", "--state", "uncertain"])
+        .await
+        .ok()
+        .out;
+    assert!(
+        list.lines()
+            .nth(1)
+            .unwrap()
+            .contains("main     add_margin 500 sats"),
+        "{list}"
+    );
+    let shown = shell.run(&["execution", "show", &id]).await.ok();
+    assert!(
+        shown.out.contains(r#"evidence      {"added":250}"#),
+        "{}",
+        shown.out
+    );
+    assert!(
+        shown.notes.contains("vigia execution resolve"),
+        "{}",
+        shown.notes
+    );
+    let resolve = |note| ["execution", "resolve", &*id, "--as", "done", "--note", note];
+    shell.run(&resolve(" ")).await.refused(&["--note is empty"]);
+    shell.run(&resolve("seen on the site")).await.ok();
+    shell
+        .run(&resolve("again"))
+        .await
+        .refused(&["is done and cannot become done"]);
+    let shown = shell
+        .run(&["execution", "show", &id, "--json"])
+        .await
+        .json();
+    assert_eq!(shown["state"], json!(State::Done));
+    assert_eq!(shown["reason"], json!("resolved by hand: seen on the site"));
+    let audited = shell
+        .run(&["audit", "list", "--account", "main", "--json"])
+        .await
+        .json();
+    assert_eq!(audited.as_array().unwrap().len(), 1);
+    assert_eq!(audited[0]["type"], json!("margin_guard_executed"));
+    assert_eq!(audited[0]["executionId"], json!(id));
+    assert_eq!(audited[0]["data"]["accountName"], json!("main"));
+    let audited = shell.run(&["audit", "list"]).await.ok().out;
+    assert!(
+        audited.contains("1    2025-01-10T00:05:00Z  main     Margin Guard"),
+        "{audited}"
+    );
+    let none = shell
+        .run(&["audit", "list", "--automation", "other"])
+        .await
+        .ok();
+    assert_eq!(none.out, "");
+}
+
+#[tokio::test]
+async fn migrate_says_what_is_to_be_done_and_holds_the_folder_while_it_does_it() {
+    let mut shell = Shell::new();
+    let made = shell.run(&["migrate", "--json"]).await.json();
+    assert_eq!(made["steps"].as_array().unwrap().len(), 5);
+    assert_eq!(shell.run(&["migrate"]).await.ok().out, "nothing to do\n");
+    shell
+        .run(&["migrate", "--rollback", "2", "--yes"])
+        .await
+        .ok();
+    let check = shell.run(&["migrate", "--check"]).await;
+    assert_eq!(check.out.lines().count(), 2);
+    check.refused(&["2 steps", "vigia migrate"]);
+    let list = shell.run(&["account", "list"]).await;
+    list.refused(&["earlier version", "vigia migrate"]);
+    let held = crate::store::folder::DataFolder::lock(&shell.settings.data_dir, "pid 7").unwrap();
+    shell
+        .run(&["migrate"])
+        .await
+        .refused(&["pid 7", "holds this data folder"]);
+    drop(held);
+    shell.run(&["migrate"]).await.ok();
+    let none = shell.run(&["account", "list", "--json"]).await.json();
+    assert_eq!(none, json!([]));
+}
+
+#[tokio::test]
+async fn a_key_is_made_once_for_its_owner_only() {
+    let mut shell = Shell::new();
+    let said = shell.run(&["key", "generate"]).await.ok();
+    let path = shell.settings.key_file();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    let key = std::fs::read_to_string(&path).unwrap();
+    assert!(!said.out.contains(key.trim()) && said.out.contains("master.key"));
+    let again = shell.run(&["key", "generate"]).await;
+    again.refused(&["not overwritten", "--out"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), key);
+    let printed = shell.run(&["key", "generate", "--print"]).await.ok().out;
+    assert!(crate::store::Vault::from_key_text(&printed).is_ok());
+}
