@@ -4,7 +4,7 @@ use crate::source::{Tree, closing, module_path};
 use crate::{assert_none, assert_one};
 
 /// Rooms and the rooms they may name besides themselves. A room that is not here may name none.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     // Pure: no IO, no clock.
     ("domain", &[]),
     ("clock", &[]),
@@ -31,10 +31,13 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "telemetry",
         ],
     ),
+    // Shows what the actors share; acts on nothing.
+    ("admin", &["actors", "domain", "journal"]),
     (
         "app",
         &[
             "actors",
+            "admin",
             "clock",
             "config",
             "domain",
@@ -51,6 +54,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
         "cli",
         &[
             "actors",
+            "admin",
             "app",
             "clock",
             "config",

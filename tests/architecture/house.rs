@@ -120,9 +120,10 @@ fn fields(tree: &Tree) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// Rows of the tables of `docs/logs.md` by the event in their first column.
+/// Rows of the tables under `## Events` in `docs/logs.md` by the event in their first column.
 fn described(tree: &Tree) -> BTreeMap<&str, &str> {
-    let lines = tree.text("docs/logs.md").lines();
+    let events = tree.text("docs/logs.md").split("\n## Events\n").last();
+    let lines = events.unwrap_or_default().lines();
     let rows = lines.filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| row.split_once('`')).collect()
 }

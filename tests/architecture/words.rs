@@ -50,7 +50,7 @@ const SPAWNS: [&str; 7] = [
 ];
 
 /// Files that may use one of [`SPAWNS`], and who owns what they start.
-const OWNED: [(&str, &str, &str); 7] = [
+const OWNED: [(&str, &str, &str); 8] = [
     (
         "src/supervision/start.rs",
         "actix_rt::spawn",
@@ -75,6 +75,11 @@ const OWNED: [(&str, &str, &str); 7] = [
         "src/app.rs",
         "Arbiter::new",
         "the trading thread; the App stops and joins it",
+    ),
+    (
+        "src/admin/server.rs",
+        "actix_rt::spawn",
+        "the Admin aborts it when dropped",
     ),
     (
         "src/cli/mod.rs",
