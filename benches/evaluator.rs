@@ -19,6 +19,8 @@ use vigia::domain::units::Price;
 
 const SEED: u64 = 1;
 const TICKS: usize = 20_000;
+/// The most that the price moves with a tick, as a share.
+const STEP: f64 = 4e-4;
 const COUNTS: [usize; 3] = [100, 1_000, 10_000];
 /// A run is repeated, the best one counts: everything else on the machine only adds time.
 const RUNS: usize = 5;
@@ -29,12 +31,12 @@ fn price(usd: f64) -> Price {
     Price::from_usd(usd).expect("a price of the exchange")
 }
 
-/// A market that moves by up to 0.01 % a tick.
+/// A market that wanders far enough to reach levels.
 fn walk() -> Vec<f64> {
     let mut random = SmallRng::seed_from_u64(SEED);
     let mut usd = 100_000.0;
     let step = |_| {
-        usd *= 1.0 + random.gen_range(-1e-4..1e-4);
+        usd *= 1.0 + random.gen_range(-STEP..STEP);
         usd
     };
     (0..TICKS).map(step).collect()
