@@ -3,7 +3,7 @@
 //!
 //! - Owner: `Supervisor`, one for each account. Set aside when it dies too often.
 //! - Owns: the book, the account's socket, its automations, the account's `View`.
-//! - In: socket events, answers to own commands, `Plans`, `ExecutionEnded`, `FeedStarted`. Out:
+//! - In: socket events, `Learned` from executors, `Plans`, `ExecutionEnded`, `FeedStarted`. Out:
 //!   `BookChanged`, `ExecutionEnded` and `FeedStarted` to its automations.
 //! - Bound: one reading of the book at a time, within the key's rate budget; 1024 frames wait.
 //! - Death: book and socket are lost and read again; automations end and start with it; running
