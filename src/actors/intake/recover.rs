@@ -132,9 +132,9 @@ impl Handler<Served> for Intake {
     type Result = ();
 
     fn handle(&mut self, Served(account): Served, context: &mut Context<Self>) {
-        if self.recovery.unserved.remove(&account) {
-            self.recover(context);
-        }
+        self.recovery.unserved.remove(&account);
+        // Also where nothing was seen of it: a row may have been written since the last reading.
+        self.recover(context);
     }
 }
 

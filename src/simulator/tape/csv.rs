@@ -172,7 +172,7 @@ mod tests {
             ("1,2,1,1,2\n", "line 2: high: is below"),
             ("1,2,3,2.5,2\n", "line 2: low: is above"),
             ("2,2,3,1,2\n2,2,3,1,2\n", "line 3: time: must be later"),
-            ("1,2,3\n", "line: 2"),
+            ("1,2,3\n", "line 2: values: there are 3"),
             ("", "no candles"),
         ] {
             let error = read_text(&format!("time,open,high,low,close\n{rows}")).unwrap_err();
