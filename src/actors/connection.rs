@@ -133,7 +133,8 @@ impl Connection {
 
     fn step(&mut self, event: LinkEvent, context: &mut Context<Self>) {
         let (now, roll) = (self.now(), self.shared.clock.roll());
-        let mut switched = None;
+        // Both at once, where a reading that HTTP waited for also completes the sync of a socket.
+        let mut switches = vec![];
         for effect in self.link.step(event, now, roll, &self.shared.tuning.link) {
             match effect {
                 Effect::ReadNow => self.read_in(Duration::ZERO, context),
@@ -150,7 +151,7 @@ impl Connection {
                 } => {
                     let gap_ms = gap.as_millis() as u64;
                     let account = self.account.tag.clone();
-                    switched = Some(Event::TransportSwitched {
+                    switches.push(Event::TransportSwitched {
                         account,
                         from,
                         to,
@@ -162,7 +163,7 @@ impl Connection {
         }
         // The view first: whoever hears of the switch finds it there.
         self.report();
-        if let Some(switched) = switched {
+        for switched in switches {
             self.shared.events.emit(switched);
         }
     }

@@ -128,7 +128,7 @@ async fn margin_added_elsewhere_is_found_and_is_no_fault_of_the_socket() {
     let (beta, _) = stage.guarded("beta", adding()).await;
     stage.live_over(&alpha, Websocket).await;
     stage.mark();
-    stage.add_by_hand(&alpha, MARGIN).await;
+    stage.add_by_hand(&alpha, alpha.position, MARGIN).await;
     let values = drift(&mut stage, &alpha, "margin").await;
     assert_eq!(values, (MARGIN.to_string(), (2 * MARGIN).to_string()));
     stage.control.set_price(DANGER).unwrap();

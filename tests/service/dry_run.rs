@@ -19,10 +19,11 @@ async fn a_dry_run_decides_and_writes_down_but_never_sends() {
     for trader in [&alpha, &beta] {
         let rows = stage.executions(trader).await;
         assert!((1..=3).contains(&rows.len()), "{} in 3 s", rows.len());
-        assert!(
-            rows.iter()
-                .all(|row| row.skipped() == Some(SkipReason::DryRun))
-        );
+        for row in &rows {
+            // The latest may be under way.
+            let skipped = row.skipped() == Some(SkipReason::DryRun);
+            assert!(skipped || row.state == State::Planned, "{row:#?}");
+        }
         assert_eq!(stage.effects(trader).len(), 0);
     }
     stage.end().await;

@@ -85,7 +85,8 @@ async fn with_both_sources_down_it_is_blind_and_acts_on_nothing_until_one_is_bac
     stage.control.clear_faults();
     stage.done(&alpha).await;
     assert_eq!(stage.effects(&alpha).len(), 1);
-    assert_eq!(stage.view(&alpha).health, Health::Live);
+    let websocket = vigia::domain::connection::Transport::Websocket;
+    stage.live_over(&alpha, websocket).await;
     stage.end().await;
 }
 

@@ -166,9 +166,11 @@ async fn an_add_that_is_refused_is_tried_again_after_a_second() {
 #[actix::test]
 async fn without_a_balance_there_is_an_alarm_and_another_try_once_there_is_one() {
     let mut stage = Stage::set().await;
-    // Margin and fees of one position, and of a second one, which frees its own when it is closed.
-    let alpha = stage.trader_with("alpha", 2_022_000, 10).await;
+    // All that two positions leave goes into the second, which frees it when it is closed.
+    let alpha = stage.trader_with("alpha", 2_100_000, 10).await;
     let other = stage.open(&alpha.credentials, 10).await;
+    let left = stage.control.account(&alpha.key).unwrap().balance;
+    stage.add_by_hand(&alpha, other.id, left).await;
     assert_eq!(stage.control.account(&alpha.key).unwrap().balance, 0);
     let only = adding_but(&json!({ "margin_threshold": 0.7 }));
     let guard = stage.guard(&alpha, only).await;

@@ -79,6 +79,12 @@ async fn a_connection_that_dies_whenever_it_starts_is_set_aside_and_comes_back()
     let name = alpha.connection();
     stage.app().crash(&name, Place::Handler);
     quarantined(&mut stage, &name).await;
+    let id = alpha.id.clone();
+    stage
+        .wait_until("its state says so", |event| {
+            matches!(event, Event::ConnectionState { account, to: Health::Quarantined, .. } if account.id == id)
+        })
+        .await;
     assert_eq!(stage.view(&alpha).health, Health::Quarantined);
     stage.control.set_price(DANGER).unwrap();
     stage.done(&beta).await;
@@ -121,6 +127,33 @@ async fn what_was_started_anew_meanwhile_is_not_started_again() {
         .unwrap();
     stage.armed(&guard).await;
     // Another guard that is armed after the quarantine would have ended: time has passed.
+    tokio::time::sleep(std::time::Duration::from_millis(3000)).await;
+    let again = touched(&mut stage);
+    assert!(again.is_empty(), "started again for nothing: {again:?}");
+    stage.end().await;
+}
+
+/// As above, for an automation.
+#[actix::test]
+async fn an_automation_that_was_enabled_anew_meanwhile_is_not_started_again() {
+    let mut stage = stage().await;
+    let (alpha, guard) = stage.guarded("alpha", adding()).await;
+    stage.mark();
+    let name = format!("automation/{guard}");
+    let deed = Deed::Panic(TOO_MANY - 1);
+    failpoint::set("automation.started", Some(guard.as_str()), deed);
+    stage.app().crash(&name, Place::Handler);
+    quarantined(&mut stage, &name).await;
+    let (store, now) = (stage.app().shared.store.clone(), stage.clock.utc());
+    let disabling = store.set_automation_active(&guard, false, now);
+    disabling.await.unwrap();
+    let other = adding_but(&json!({ "margin_threshold": 0.9 }));
+    let other = stage.guard(&alpha, other).await;
+    stage.armed(&other).await;
+    stage.mark();
+    let enabling = store.set_automation_active(&guard, true, now);
+    enabling.await.unwrap();
+    stage.armed(&guard).await;
     tokio::time::sleep(std::time::Duration::from_millis(3000)).await;
     let again = touched(&mut stage);
     assert!(again.is_empty(), "started again for nothing: {again:?}");

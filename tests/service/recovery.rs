@@ -1,8 +1,14 @@
 //! What was under way when the service stopped, or when an account was let go, is taken up again.
 
-use vigia::domain::execution::State;
+use std::time::Duration;
+
+use vigia::domain::execution::{Action, Decision, Seen, State};
+use vigia::domain::ids::ExecutionId;
+use vigia::domain::rules::Rule;
+use vigia::domain::units::{Price, Sats};
+use vigia::journal::{FireResult, NewExecution};
 use vigia::simulator::Fault;
-use vigia::supervision::failpoint::Place;
+use vigia::supervision::failpoint::{self, Deed, Place};
 use vigia::telemetry::Event;
 
 use crate::harness::{ADD_MARGIN, DANGER, MARGIN, RUNNING, Script, Stage, adding, adding_but};
@@ -109,10 +115,8 @@ async fn after_a_restart_nothing_is_done_again() {
 async fn what_an_account_left_behind_is_taken_up_when_it_is_served_again() {
     let (mut stage, alpha) = in_doubt(Fault::LoseReply).await;
     let (store, now) = (stage.app().shared.store.clone(), stage.clock.utc());
-    store
-        .set_account_active(&alpha.name, false, now)
-        .await
-        .unwrap();
+    let letting_go = store.set_account_active(&alpha.name, false, now);
+    letting_go.await.unwrap();
     let (shared, id) = (stage.app().shared.clone(), alpha.id.clone());
     stage
         .until("the account is let go", || {
@@ -122,15 +126,48 @@ async fn what_an_account_left_behind_is_taken_up_when_it_is_served_again() {
     // An intake that starts now knows nothing of the account.
     stage.app().crash("intake", Place::Handler);
     stage.restarted("intake", 1).await;
-    let (beta, _) = stage.guarded("beta", adding()).await;
-    stage.done(&beta).await;
     stage.control.clear_faults();
-    store
-        .set_account_active(&alpha.name, true, now)
-        .await
-        .unwrap();
+    let taking_up = store.set_account_active(&alpha.name, true, now);
+    taking_up.await.unwrap();
     stage.stands(&alpha, State::Done).await;
     assert_eq!(stage.states(&alpha).await, [State::Done]);
+    assert_eq!(stage.effects(&alpha).len(), 1);
+    stage.end().await;
+}
+
+/// The store wrote a trigger down, but its answer was lost on the way to the automation.
+#[actix::test]
+async fn a_trigger_that_stands_but_was_told_to_nobody_is_carried_out() {
+    let mut stage = Stage::set().await;
+    let (alpha, guard) = stage.guarded("alpha", adding()).await;
+    stage.mark();
+    let seen = Seen {
+        price: Price::from_usd(DANGER).unwrap(),
+        age: Duration::ZERO,
+    };
+    let position = stage.view(&alpha).rows[0].position.clone();
+    let stored = stage.app().shared.store.automation(&guard).await.unwrap();
+    let Rule::MarginGuard(rule) = stored.rule().unwrap();
+    let written = NewExecution {
+        id: ExecutionId(uuid::Uuid::now_v7()),
+        automation: guard.clone(),
+        account: alpha.id.clone(),
+        user: stored.user_id.clone(),
+        position: alpha.position,
+        rule_version: stored.rule_version,
+        episode: 1,
+        action: Action::AddMargin {
+            amount: Sats(MARGIN),
+        },
+        decision: Decision::of_guard(&rule, &position, seen),
+    };
+    let id = written.id;
+    let fired = stage.app().shared.journal.fire(written, stage.clock.utc());
+    assert_eq!(fired.await.unwrap(), FireResult::Fired);
+    stage.control.set_price(DANGER).unwrap();
+    stage.done(&alpha).await;
+    let rows = stage.executions(&alpha).await;
+    assert_eq!((rows.len(), rows[0].id), (1, id));
     assert_eq!(stage.effects(&alpha).len(), 1);
     stage.end().await;
 }
@@ -139,19 +176,18 @@ async fn what_an_account_left_behind_is_taken_up_when_it_is_served_again() {
 /// not what it looks like now: nothing is decided on it.
 #[actix::test]
 async fn a_new_connection_decides_nothing_on_what_the_old_one_knew() {
-    let mut stage = Stage::set().await;
-    stage
-        .control
-        .inject(Fault::RefuseUpgrades { status: 503 })
-        .unwrap();
+    let aside = Script::new().with("supervision.quarantine_ms", 2000);
+    let mut stage = aside.play().await;
+    let no_socket = Fault::RefuseUpgrades { status: 503 };
+    stage.control.inject(no_socket).unwrap();
     let at_once = adding_but(&serde_json::json!({ "cooldown_seconds": 0 }));
     let (alpha, guard) = stage.guarded("alpha", at_once).await;
     stage.mark();
-    let late = Fault::DelayReply { ms: 800 }.on_key(&alpha.key);
-    stage
-        .control
-        .inject(late.on_route(ADD_MARGIN).times(1))
-        .unwrap();
+    let late = Fault::DelayReply { ms: 1200 }.on_key(&alpha.key);
+    let once = late.on_route(ADD_MARGIN).times(1);
+    stage.control.inject(once).unwrap();
+    let slow = Fault::DelayReply { ms: 2500 }.on_key(&alpha.key);
+    stage.control.inject(slow.on_route(RUNNING)).unwrap();
     stage.control.set_price(DANGER).unwrap();
     let (control, key) = (stage.control.clone(), alpha.key.clone());
     stage
@@ -159,33 +195,23 @@ async fn a_new_connection_decides_nothing_on_what_the_old_one_knew() {
             control.account(&key).unwrap().trades[0].margin == 2 * MARGIN
         })
         .await;
-    // From here on no reading arrives, and the connection dies as the answer comes.
-    let slow = Fault::DelayReply { ms: 1500 }.on_key(&alpha.key);
-    stage.control.inject(slow.on_route(RUNNING)).unwrap();
-    let name = alpha.connection();
-    vigia::supervision::failpoint::set(
-        "connection.started",
-        Some(&alpha.name),
-        vigia::supervision::failpoint::Deed::Panic(4),
-    );
-    stage.app().crash(&name, Place::Handler);
-    stage.restarted(&name, 5).await;
+    // Nobody is there when the answer comes.
+    let deed = Deed::Panic(5);
+    failpoint::set("connection.started", Some(&alpha.name), deed);
+    stage.app().crash(&alpha.connection(), Place::Handler);
     stage.done(&alpha).await;
+    assert!(stage.view(&alpha).rows[0].position.margin.0 == MARGIN);
+    stage.restarted(&alpha.connection(), 6).await;
     let (shared, id) = (stage.app().shared.clone(), alpha.id.clone());
     stage
         .until("the account is read again", || {
             let view = shared.accounts.load()[&id].view.load_full();
-            view.rows
-                .iter()
-                .any(|row| row.position.margin.0 == 2 * MARGIN)
+            let margin = |row: &vigia::actors::Row| row.position.margin.0;
+            view.rows.iter().any(|row| margin(row) == 2 * MARGIN)
         })
         .await;
-    assert_eq!(
-        stage.effects(&alpha).len(),
-        1,
-        "margin was added on an old book"
-    );
-    assert_eq!(stage.fired(&guard), 1);
+    let (effects, fired) = (stage.effects(&alpha).len(), stage.fired(&guard));
+    assert_eq!((effects, fired), (1, 1), "decided on an old book");
     stage.control.clear_faults();
     stage.end().await;
 }

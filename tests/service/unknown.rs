@@ -9,7 +9,7 @@ use vigia::simulator::{Fault, Injection};
 use vigia::telemetry::Event;
 
 use crate::harness::{
-    ADD_MARGIN, CLOSE, DANGER, MARGIN, Script, Stage, Trader, adding, adding_but, closing,
+    ADD_MARGIN, CLOSE, DANGER, MARGIN, RUNNING, Script, Stage, Trader, adding, adding_but, closing,
 };
 
 fn status(status: u16, code: Option<&str>, retry_after: Option<f64>) -> Fault {
@@ -208,6 +208,39 @@ async fn a_revoked_key_makes_no_storm_of_added_margin() {
 #[actix::test]
 async fn a_revoked_key_makes_no_storm_of_closes() {
     a_revoked_key_makes_no_storm(closing()).await;
+}
+
+/// What became of the margin cannot be asked with a key that is refused: it is asked again as
+/// seldom as the account itself, and settled once the key is accepted again.
+#[actix::test]
+async fn a_proof_makes_no_storm_of_a_refused_key() {
+    let pause = Script::new().with("connection.refused_pause_ms", 3000);
+    let mut stage = pause.play().await;
+    let (alpha, _) = stage.guarded("alpha", adding()).await;
+    stage.mark();
+    let lost = Fault::LoseReply.on_key(&alpha.key).on_route(ADD_MARGIN);
+    stage.control.inject(lost.times(1)).unwrap();
+    let refused = Fault::RevokedKey.on_key(&alpha.key);
+    stage.control.inject(refused.on_route(RUNNING)).unwrap();
+    stage.control.set_price(DANGER).unwrap();
+    stage
+        .wait_until("alpha is unauthorized", |event| {
+            matches!(
+                event,
+                Event::ConnectionState {
+                    to: Health::Unauthorized,
+                    ..
+                }
+            )
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(2800)).await;
+    let answers = stage.control.requests().by_status.get(&401).copied();
+    assert!(answers.unwrap_or(0) <= 4, "{answers:?} answers of 401");
+    stage.control.clear_faults();
+    stage.done(&alpha).await;
+    assert_eq!(stage.effects(&alpha).len(), 1);
+    stage.end().await;
 }
 
 /// While one added margin waits for its proof, another one of the same position would spoil it:

@@ -123,12 +123,10 @@ impl Stage {
     }
 
     /// The owner adds margin.
-    pub async fn add_by_hand(&mut self, trader: &Trader, amount: i64) {
+    pub async fn add_by_hand(&mut self, trader: &Trader, position: PositionId, amount: i64) {
         self.note(trader, LedgerKind::MarginAdded, Some(amount));
         let (who, now) = (&trader.credentials, self.rest.clock().now());
-        let adding = self
-            .rest
-            .add_margin(who, trader.position, Sats(amount), now);
+        let adding = self.rest.add_margin(who, position, Sats(amount), now);
         adding.await.unwrap();
     }
 
