@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::context::Context;
 use super::names::Names;
 use super::preview;
-use super::rule::{self, CheckArgs};
+use super::rule_check::{self, CheckArgs};
 use super::table;
 use crate::domain::ids::AutomationId;
 use crate::store::{Automation, NewAutomation, Store};
@@ -87,7 +87,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     match command {
         AutomationCommand::Add(args) => add(args, store, context).await,
-        AutomationCommand::Check(args) => rule::check(args, context),
+        AutomationCommand::Check(args) => rule_check::check(args, context),
         AutomationCommand::List { account, json } => {
             list(account.as_deref(), *json, store, context).await
         }
@@ -111,7 +111,7 @@ pub async fn run(
 
 async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow::Result<()> {
     let config = args.check.rule.read()?;
-    let rule = rule::understood(&args.check, &config, context)?;
+    let rule = rule_check::understood(&args.check, &config, context)?;
     let account = store.account(&args.account).await?;
     let examples = preview::examples(&rule, args.check.price);
     let new = NewAutomation {
@@ -123,11 +123,11 @@ async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow
     };
     let added = store.add_automation(new, context.now).await?;
     if args.check.json {
-        let mut report = rule::report(&rule, &examples);
+        let mut report = rule_check::report(&rule, &examples);
         report["automation"] = serde_json::to_value(&added)?;
         return context.json(&report);
     }
-    rule::explain(&rule, &examples, args.check.price, context)?;
+    rule_check::explain(&rule, &examples, args.check.price, context)?;
     let state = if added.is_active {
         "enabled"
     } else {

@@ -14,7 +14,7 @@ mod migrate;
 mod names;
 mod outlook;
 mod preview;
-mod rule;
+mod rule_check;
 mod run;
 mod simulator;
 mod status;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::context::{Context, Terminal};
-use super::{Global, account, audit, automation, execution, key, migrate, rule};
+use super::{Global, account, audit, automation, execution, key, migrate, rule_check};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -53,7 +53,7 @@ pub(crate) async fn carry_out(
         Stored::Key(args) => return key::run(&args.command, &settings.key_file(), context),
         Stored::Automation(automation::AutomationArgs {
             command: Check(args),
-        }) => return rule::check(args, context),
+        }) => return rule_check::check(args, context),
         _ => {}
     }
     let (store, folder) = open(command, settings, context).await?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -183,11 +183,6 @@ impl Shell {
         store.close().await;
         id
     }
-}
-
-#[test]
-fn the_arguments_are_consistent() {
-    Cli::command().debug_assert();
 }
 
 #[test]
