@@ -59,7 +59,7 @@ pub fn open_vault(settings: &Settings) -> Result<Vault> {
             path.display()
         );
     }
-    Ok(Vault::from_file(&path)?)
+    Vault::from_file(&path).with_context(|| format!("the key file {}", path.display()))
 }
 
 /// Opens the store and brings its schema up to date.
@@ -67,11 +67,12 @@ pub fn open_vault(settings: &Settings) -> Result<Vault> {
 /// # Errors
 /// Where the database cannot be reached, or is locked, or is none.
 pub async fn open_store(settings: &Settings, vault: Option<Vault>) -> Result<Store> {
-    let url = settings.database_url();
-    let store = Store::open(&url, vault)
-        .await?
+    let store = Store::open(&settings.database_url(), vault)
+        .await
+        .with_context(|| settings.database_name())?
         .with_patience(settings.store_patience());
-    store.migrate().await?;
+    let migrated = store.migrate().await;
+    migrated.with_context(|| settings.database_name())?;
     Ok(store)
 }
 
@@ -113,7 +114,8 @@ impl Prepared {
         let holder = describe_holder(clock.utc());
         let folder = DataFolder::lock(&settings.data_dir, &holder)?;
         let store = open_store(settings, Some(open_vault(settings)?)).await?;
-        let epoch = store.claim_ownership(&holder, clock.utc()).await?;
+        let claimed = store.claim_ownership(&holder, clock.utc()).await;
+        let epoch = claimed.with_context(|| settings.database_name())?;
         let tuning = settings.tuning();
         let mut networks = HashMap::new();
         for name in settings.networks.keys() {

@@ -290,6 +290,15 @@ impl Settings {
         }
     }
 
+    /// The database as errors name it: an address of the operator's may hold a password.
+    pub fn database_name(&self) -> String {
+        if self.store.url.is_empty() {
+            format!("the database {}", self.data_dir.join("vigia.db").display())
+        } else {
+            "the database of store.url (DATABASE_URL)".to_owned()
+        }
+    }
+
     /// How long an operation may wait for the store.
     pub fn store_patience(&self) -> Duration {
         ms(self.store.timeout_ms)

@@ -3,7 +3,7 @@
 //! - Owner: the account's `Connection`. Set aside when it dies too often.
 //! - Owns: its arming, as far as it is in memory; what counts is in the store.
 //! - In: `BookChanged`, `LevelReached`, `ExecutionEnded`, `FeedStarted`. Out: `Watch` and `Unwatch`
-//!   to the price feed, `Submit` to the intake.
+//!   to the price feed, `Submit` and `TakeUp` to the intake.
 //! - Bound: one level and at most one unfinished execution for each position.
 //! - Death: a fresh one reads arming from the store; an execution that was written down is carried
 //!   out by the intake whether or not this actor lives.
@@ -17,7 +17,7 @@ use actix::prelude::*;
 use chrono::{DateTime, Utc};
 
 use super::connection::{ExecutionEnded, FeedStarted};
-use super::intake::Submit;
+use super::intake::{Submit, TakeUp};
 use super::price_feed::{LevelReached, Unwatch, Watch};
 use super::shared::{Account, Shared};
 use super::work::{self, Work};
@@ -284,6 +284,7 @@ impl Automation {
                     price: work.decision.price,
                     metric_value: work.decision.metric_value,
                 });
+                failpoint::pass("automation.fired", &self.account.tag.name);
                 // An intake that is being restarted finds the row in the journal.
                 self.shared.intake.tell(Submit(work));
                 self.apply(id, ArmingEvent::Fired(execution), context);
@@ -330,7 +331,12 @@ impl Automation {
                           context: &mut Context<Self>| {
             match ended {
                 Ok(Some(ended)) => automation.apply(id, ArmingEvent::Ended(ended), context),
-                Ok(None) => automation.look_up_later(id, execution, context),
+                Ok(None) => {
+                    // Written by a firing whose answer came too late to be submitted, or submitted
+                    // to an intake that died over it.
+                    automation.shared.intake.tell(TakeUp(execution));
+                    automation.look_up_later(id, execution, context);
+                }
                 Err(error) => {
                     automation.store_failed(&error);
                     automation.look_up_later(id, execution, context);

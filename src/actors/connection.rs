@@ -3,7 +3,7 @@
 //!
 //! - Owner: `Supervisor`, one for each account. Set aside when it dies too often.
 //! - Owns: the book, the account's socket, its automations, the account's `View`.
-//! - In: socket events, answers to own commands, `Plans`, `ExecutionEnded`, `FeedStarted`. Out:
+//! - In: socket events, `Learned` from executors, `Plans`, `ExecutionEnded`, `FeedStarted`. Out:
 //!   `BookChanged`, `ExecutionEnded` and `FeedStarted` to its automations.
 //! - Bound: one reading of the book at a time, within the key's rate budget; 1024 frames wait.
 //! - Death: book and socket are lost and read again; automations end and start with it; running
@@ -133,7 +133,8 @@ impl Connection {
 
     fn step(&mut self, event: LinkEvent, context: &mut Context<Self>) {
         let (now, roll) = (self.now(), self.shared.clock.roll());
-        let mut switched = None;
+        // Both at once, where a reading that HTTP waited for also completes the sync of a socket.
+        let mut switches = vec![];
         for effect in self.link.step(event, now, roll, &self.shared.tuning.link) {
             match effect {
                 Effect::ReadNow => self.read_in(Duration::ZERO, context),
@@ -150,7 +151,7 @@ impl Connection {
                 } => {
                     let gap_ms = gap.as_millis() as u64;
                     let account = self.account.tag.clone();
-                    switched = Some(Event::TransportSwitched {
+                    switches.push(Event::TransportSwitched {
                         account,
                         from,
                         to,
@@ -162,7 +163,7 @@ impl Connection {
         }
         // The view first: whoever hears of the switch finds it there.
         self.report();
-        if let Some(switched) = switched {
+        for switched in switches {
             self.shared.events.emit(switched);
         }
     }
@@ -468,6 +469,8 @@ impl Actor for Connection {
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("connection.started", &self.account.tag.name);
         self.started_at = self.now();
+        // What an earlier one knew of the account is not to be acted upon.
+        self.publish_view();
         let ids: Vec<_> = self.automations.keys().cloned().collect();
         for id in ids {
             self.start_automation(&id, context);
@@ -644,7 +647,11 @@ impl Handler<ChildExit> for Connection {
             }
         };
         context.run_later(pause, move |connection, context| {
-            connection.start_automation(&id, context);
+            // Disabled and enabled meanwhile, it has a successor already.
+            let automated = connection.automations.get(&id);
+            if automated.is_some_and(|automated| automated.child.is_none()) {
+                connection.start_automation(&id, context);
+            }
         });
     }
 }

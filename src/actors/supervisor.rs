@@ -3,8 +3,8 @@
 //!
 //! - Owner: `App`. It never dies of a child.
 //! - Owns: audit log, health reporter, price feeds, intake, and one connection for each account.
-//! - In: `ChildExit`, `Stop`, its own timer. Out: `Plans` and `FeedStarted` to connections, `Drain`
-//!   to the intake.
+//! - In: `ChildExit`, `Stop`, its own timer. Out: `Plans` and `FeedStarted` to connections,
+//!   `Served` and `Drain` to the intake.
 //! - Bound: as many connections as there are accounts.
 //! - Death: a bug; the process ends and its service manager starts it again; the journal makes that
 //!   safe.
@@ -18,7 +18,7 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 
 use super::connection::{Connection, FeedStarted, Plans};
-use super::intake::{Drain, Intake};
+use super::intake::{Drain, Intake, Served};
 use super::shared::{Account, Shared};
 use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed};
 use crate::domain::connection::{Health, Transport};
@@ -176,6 +176,15 @@ impl Supervisor {
         });
     }
 
+    /// Whether a part that died still lacks a successor and is still wanted: its account may have
+    /// been let go meanwhile, and taken up again by another.
+    fn waits_for_start(&self, part: &Part) -> bool {
+        let Part::Connection(id) = part else {
+            return true;
+        };
+        self.shared.accounts.load().contains_key(id) && !self.connections.contains_key(id)
+    }
+
     fn clear_slot(&mut self, part: &Part) {
         match part {
             Part::AuditLog => self.shared.audit_log.clear(),
@@ -315,7 +324,9 @@ impl Supervisor {
             if !supervisor.feeds.contains_key(&network) {
                 supervisor.start_part(Part::Feed(network), context);
             }
-            supervisor.start_part(Part::Connection(id), context);
+            supervisor.start_part(Part::Connection(id.clone()), context);
+            // An intake that is being restarted finds the account served.
+            supervisor.shared.intake.tell(Served(id));
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(unsealing).map(unsealed));
     }
@@ -426,7 +437,9 @@ impl Handler<ChildExit> for Supervisor {
             }
         };
         context.run_later(pause, move |supervisor, context| {
-            supervisor.start_part(part, context);
+            if supervisor.waits_for_start(&part) {
+                supervisor.start_part(part, context);
+            }
         });
     }
 }

@@ -1,5 +1,6 @@
 //! One execution on its way through intake and executors.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::automation::AutomationPlan;
 use super::shared::Account;
 use crate::domain::arming::Ended;
-use crate::domain::execution::{Action, Before, Danger, Decision};
+use crate::domain::execution::{self, Action, Before, Danger, Decision};
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::domain::proof::Reading;
 use crate::domain::rules::Rule;
@@ -97,6 +98,17 @@ impl Work {
             unread: 0,
             deaths: 0,
         }
+    }
+
+    /// Whether it has to wait because its position is under proof: more margin would hide whether
+    /// the margin in doubt arrived. A position may be closed all the same.
+    pub fn must_not_disturb(&self, proving: &HashSet<PositionId>) -> bool {
+        let closes = self
+            .rule
+            .as_deref()
+            .is_some_and(|rule| matches!(execution::intended(rule), Action::ClosePosition));
+        let proves = matches!(self.step, Step::Prove { .. } | Step::Record { .. });
+        !closes && !proves && proving.contains(&self.position)
     }
 
     /// An execution found unfinished in the journal.

@@ -130,25 +130,26 @@ fn on_tokio<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> R
         .block_on(task())
 }
 
-/// Resolves at the first SIGTERM or SIGINT. The second ends the process at once: the journal makes
-/// that safe.
-async fn stop_signal() -> Result<()> {
+/// Takes over SIGTERM and SIGINT, at once. What it returns resolves at the first of them, also if
+/// that came before anybody waited. The second ends the process: the journal makes that safe.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     const ENDED_BY_SIGNAL: i32 = 130;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    actix_rt::spawn(async move {
+    Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        std::process::exit(ENDED_BY_SIGNAL);
-    });
-    Ok(())
+        actix_rt::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(ENDED_BY_SIGNAL);
+        });
+    })
 }
 
 #[cfg(test)]

@@ -90,16 +90,23 @@ async fn prices(
 }
 
 async fn price(prepared: &Prepared, network: &Arc<NetworkShared>) -> Result<Price, String> {
-    // Counted, so that the price feed does not ask again within the same second.
-    let _ = network
-        .public_rate
-        .spend(Spend::Read, prepared.clock.mono());
-    let ticker = network
-        .rest
-        .ticker()
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(ticker.last)
+    const TRIES: u32 = 3;
+    let mut refusal = String::new();
+    for _ in 0..TRIES {
+        // Counted, so that the price feed does not ask again within the same second.
+        while let Err(free_at) = network
+            .public_rate
+            .spend(Spend::Read, prepared.clock.mono())
+        {
+            tokio::time::sleep_until(prepared.clock.instant(free_at)).await;
+        }
+        match network.rest.ticker().await {
+            Ok(ticker) => return Ok(ticker.last),
+            Err(error) if error.is_retryable() => refusal = error.to_string(),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(refusal)
 }
 
 async fn one(

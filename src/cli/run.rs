@@ -20,6 +20,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let settings = global.settings()?;
     super::start_logging(settings.log.format, &settings.log.filter);
+    // From here on a signal is a wish to stop, however far the start has come.
+    let stop = super::stop_signal()?;
     let prepared = Prepared::new(&settings).await?;
     if process_environment("REDIS_URL").is_some() {
         tracing::warn!(
@@ -40,7 +42,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     };
     tracing::info!(event = "service.started", dry_run = args.dry_run);
     tokio::select! {
-        signal = super::stop_signal() => signal?,
+        () = stop => {}
         exit = app.ended() => {
             tracing::error!(event = "actor.died", actor = "supervisor", cause = %exit.exit);
             return Ok(ExitCode::FAILURE);

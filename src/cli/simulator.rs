@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::Global;
-use crate::simulator::{AccountConfig, Cadence, Limits, Simulator, SimulatorConfig, Speed, Tape};
+use crate::simulator::{
+    AccountConfig, Cadence, Limits, Simulator, SimulatorConfig, SimulatorError, Speed, Tape,
+};
 
 /// What `vigia simulator` takes.
 #[derive(Debug, clap::Args)]
@@ -60,7 +62,13 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         },
         ..SimulatorConfig::default()
     })
-    .await?;
+    .await
+    .map_err(|error| match error {
+        SimulatorError::Bind { .. } => {
+            anyhow::Error::new(error).context("give another address with --listen")
+        }
+        other => other.into(),
+    })?;
     println!("REST     {}", simulator.api_url());
     println!("stream   {}", simulator.stream_url());
     println!("control  http://{}/_control/", simulator.addr());

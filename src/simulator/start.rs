@@ -20,7 +20,7 @@ use super::{server, stream};
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Bind {
         /// The address.
         address: SocketAddr,

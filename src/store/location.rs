@@ -12,8 +12,9 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use super::error::StoreError;
 use super::folder::make_folder;
 
-/// How long SQLite itself waits for another process's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long SQLite itself waits for another process's lock: less than whoever waits for the store
+/// does by default, so that they hear of the lock and not of a silence.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 /// Connections that only read. When all are in use, a reader waits for one, as long as it wants.
 const READERS: u32 = 4;
 /// How long a reader waits for a connection at most, whatever its patience.

@@ -56,7 +56,7 @@ async fn file_and_folder_are_made_for_their_owner_only_and_every_connection_is_c
         let file = format!("{}{suffix}", path.display());
         assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
     }
-    let expected = ["wal", "2", "1", "5000"];
+    let expected = ["wal", "2", "1", "4000"];
     for _ in 0..8 {
         assert_eq!(store.read(settings).await.unwrap(), expected);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::super::connection::Learned;
+use super::super::connection::{Learned, refusal_of};
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
 use super::{Next, record, send, store_failed};
@@ -174,12 +174,16 @@ async fn nowhere(shared: &Shared, mut work: Work) -> Next {
     Next::again(work, shared.clock.mono() + NOT_FOUND_PAUSE)
 }
 
-/// A reading that failed proves nothing: it is made again, for as long as it takes.
+/// A reading that failed proves nothing: it is made again, for as long as it takes; where the whole
+/// account is refused, no more often than the account itself is tried again.
 fn unread(shared: &Shared, mut work: Work, error: &ExchangeError) -> Next {
     const MOST_DOUBLINGS: u32 = 8;
     send::obey(shared, &work.account, error);
     work.unread = (work.unread + 1).min(MOST_DOUBLINGS);
-    let pause = shared.tuning.retry.ceiling(work.unread);
+    let pause = match refusal_of(error) {
+        Some(_) => shared.tuning.link.refused_pause,
+        None => shared.tuning.retry.ceiling(work.unread),
+    };
     let tag = &work.account.tag;
     tracing::warn!(
         event = "proof.unread", account_id = %tag.id, account_name = %tag.name,

@@ -88,6 +88,7 @@ async fn read_first(shared: &Shared, work: Work) -> Next {
             let at = shared.clock.mono() + Duration::from_millis(1);
             Next::again(work, at)
         }
+        Err(error) if refusal_of(&error).is_some() => refused_for_good(shared, work, &error).await,
         Err(error) => not_sent(shared, work, &error, "reading before a close").await,
     }
 }
@@ -219,22 +220,25 @@ async fn refused(
             let evidence = json!({ "error": error.to_string() });
             record::fail(shared, work, format!("rejected: {error}"), evidence).await
         }
-        Class::Unauthorized | Class::Blocked => {
-            obey(shared, &work.account, error);
-            let evidence = json!({ "error": error.to_string() });
-            record::fail(shared, work, format!("refused: {error}"), evidence).await
-        }
+        Class::Unauthorized | Class::Blocked => refused_for_good(shared, work, error).await,
     }
 }
 
-/// Silence after a 429; and the connection learns what was refused to the whole account.
+/// The whole account is refused: the next attempt would be too.
+async fn refused_for_good(shared: &Shared, work: Work, error: &ExchangeError) -> Next {
+    obey(shared, &work.account, error);
+    let evidence = json!({ "error": error.to_string() });
+    record::fail(shared, work, format!("refused: {error}"), evidence).await
+}
+
+/// Silence after a 429, or for as long as was asked; and the connection learns what was refused to the whole account.
 pub(super) fn obey(shared: &Shared, account: &Account, error: &ExchangeError) {
     const UNASKED: Duration = Duration::from_secs(1);
+    let now = shared.clock.mono();
     match error.class {
-        Class::Retryable { after } if error.status == Some(429) => {
-            account
-                .rate
-                .silence(shared.clock.mono() + after.unwrap_or(UNASKED));
+        Class::Retryable { after: Some(after) } => account.rate.silence(now + after),
+        Class::Retryable { after: None } if error.status == Some(429) => {
+            account.rate.silence(now + UNASKED);
         }
         _ => {}
     }

@@ -61,13 +61,13 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     tokio::select! {
         () = display.show() => {}
         () = control.tape_finished() => {}
-        signal = super::stop_signal() => signal?,
+        () = super::stop_signal()? => {}
     }
     if args.keep_running {
         display.note("the prices have ended; Ctrl-C ends the demo");
         tokio::select! {
             () = display.show() => {}
-            signal = super::stop_signal() => signal?,
+            () = super::stop_signal()? => {}
         }
     }
     settle(&app).await?;

@@ -11,7 +11,7 @@ const HEADER: [&str; 5] = ["time", "open", "high", "low", "close"];
 #[derive(Debug, thiserror::Error)]
 pub enum TapeError {
     /// The file cannot be opened or is not CSV.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be read as CSV with the columns time,open,high,low,close", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -51,6 +51,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Candle>, TapeError> {
     };
     let mut reader = ::csv::ReaderBuilder::new()
         .trim(::csv::Trim::All)
+        .flexible(true)
         .from_path(path)
         .map_err(read_error)?;
     let header = reader.headers().map_err(read_error)?;
@@ -89,6 +90,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Candle>, TapeError> {
 type Problem = (&'static str, String);
 
 fn candle(record: &::csv::StringRecord) -> Result<Candle, Problem> {
+    if record.len() != HEADER.len() {
+        let problem = format!("there are {}, expected {}", record.len(), HEADER.join(","));
+        return Err(("values", problem));
+    }
     let text = |column: usize| record.get(column).unwrap_or_default();
     let price = |column: usize| match text(column).parse::<f64>() {
         Ok(price) if (1.0..=100_000_000.0).contains(&price) => Ok(price),
@@ -167,7 +172,7 @@ mod tests {
             ("1,2,1,1,2\n", "line 2: high: is below"),
             ("1,2,3,2.5,2\n", "line 2: low: is above"),
             ("2,2,3,1,2\n2,2,3,1,2\n", "line 3: time: must be later"),
-            ("1,2,3\n", "line: 2"),
+            ("1,2,3\n", "line 2: values: there are 3"),
             ("", "no candles"),
         ] {
             let error = read_text(&format!("time,open,high,low,close\n{rows}")).unwrap_err();

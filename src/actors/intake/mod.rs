@@ -3,13 +3,15 @@
 //!
 //! - Owner: `Supervisor`. Essential: never quarantined.
 //! - Owns: the waiting executions and the pool of executors.
-//! - In: `Submit` from automations, `Finished` from executors, `Drain`. Out: `Run` to executors,
-//!   `ExecutionEnded` to connections.
+//! - In: `Submit` and `TakeUp` from automations, `Served` from the supervisor, `Finished` from
+//!   executors, `Drain`. Out: `Run` to executors, `ExecutionEnded` to connections.
 //! - Bound: `execution.live` executors; an automation has at most one unfinished execution for each
 //!   position, so what waits is bounded by what is watched. No executor is held during a wait.
 //! - Death: executors finish what they have in hand; a fresh intake reads all unfinished executions
 //!   from the journal and leaves those in hand alone.
 //! - Stop: nothing new is started; what waits stays written down.
+
+mod recover;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,10 +23,8 @@ use super::connection::ExecutionEnded;
 use super::executor::{Executor, Finished, Run, Verdict};
 use super::shared::Shared;
 use super::work::{Step, Work};
-use crate::domain::ids::{AccountId, ExecutionId};
+use crate::domain::ids::{AccountId, ExecutionId, PositionId};
 use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
-use crate::journal::JournalError;
-use crate::store::StoreError;
 use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, parent, start};
 use crate::telemetry::Event;
 
@@ -32,6 +32,8 @@ use crate::telemetry::Event;
 const STORE_RETRY: Duration = Duration::from_millis(250);
 /// Executors that may die over one execution before it is given up.
 const MOST_DEATHS: u32 = 3;
+
+pub use recover::{Served, TakeUp};
 
 /// An execution that stands in the journal and is to be carried out.
 #[derive(Message)]
@@ -57,6 +59,7 @@ pub struct Intake {
     known: HashSet<ExecutionId>,
     busy: HashMap<AccountId, usize>,
     seats: Vec<Seat>,
+    recovery: recover::Recovery,
     draining: bool,
 }
 
@@ -70,6 +73,7 @@ impl Intake {
             known: HashSet::new(),
             busy: HashMap::new(),
             seats: vec![],
+            recovery: recover::Recovery::default(),
             draining: false,
         }
     }
@@ -82,12 +86,14 @@ impl Intake {
 
     /// Hands out what waits: the most endangered of an idle account first.
     fn dispatch(&mut self, context: &mut Context<Self>) {
+        let proving = self.proving();
         while !self.draining {
             let next = self
                 .waiting
                 .iter()
                 .enumerate()
                 .filter(|(_, work)| !self.busy.contains_key(&work.account.tag.id))
+                .filter(|(_, work)| !work.must_not_disturb(&proving))
                 // Of equals the one that has waited longest: the first.
                 .max_by(|(i, a), (j, b)| a.danger.cmp(&b.danger).then(j.cmp(i)))
                 .map(|(index, _)| index);
@@ -95,7 +101,11 @@ impl Intake {
             let Some(seat) = self.free_seat(context) else {
                 return;
             };
-            let work = self.waiting.remove(index);
+            let mut work = self.waiting.remove(index);
+            // Let go and taken up again, an account is another one by now.
+            if let Some(account) = self.shared.accounts.load().get(&work.account.tag.id) {
+                work.account = Arc::clone(account);
+            }
             self.busy.insert(work.account.tag.id.clone(), seat);
             let taken = &mut self.seats[seat];
             taken.work = Some(work.clone());
@@ -103,6 +113,16 @@ impl Intake {
                 child.addr().do_send(Run(work));
             }
         }
+    }
+
+    /// Positions of which it is being proven what became of a request.
+    fn proving(&self) -> HashSet<PositionId> {
+        let parked = self.parked.iter().map(|(_, work)| work);
+        parked
+            .chain(&self.waiting)
+            .filter(|work| matches!(work.step, Step::Prove { .. }))
+            .map(|work| work.position)
+            .collect()
     }
 
     fn free_seat(&mut self, context: &mut Context<Self>) -> Option<usize> {
@@ -177,58 +197,6 @@ impl Intake {
         self.waiting.extend(due.into_iter().map(|(_, work)| work));
         self.dispatch(context);
     }
-
-    /// Reads all that is unfinished. What an executor of an earlier intake has in hand is met
-    /// again by its mark, and waits.
-    fn recover(&mut self, context: &mut Context<Self>) {
-        let shared = Arc::clone(&self.shared);
-        let reading = async move { unfinished(&shared).await };
-        let read = |found: Result<Vec<Work>, JournalError>,
-                    intake: &mut Self,
-                    context: &mut Context<Self>| match found {
-            Ok(found) => {
-                if !found.is_empty() {
-                    tracing::warn!(event = "executions.recovered", count = found.len());
-                }
-                for work in found {
-                    intake.submit(work);
-                }
-                intake.dispatch(context);
-            }
-            Err(error) => {
-                tracing::error!(event = "store.failed", %error, "unfinished executions wait");
-                context.run_later(STORE_RETRY, Self::recover);
-            }
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(reading).map(read));
-    }
-}
-
-async fn unfinished(shared: &Shared) -> Result<Vec<Work>, JournalError> {
-    let listed = shared.journal.unfinished().await?;
-    for unreadable in listed.unreadable {
-        tracing::error!(event = "execution.unreadable", error = %unreadable);
-    }
-    let accounts = shared.accounts.load_full();
-    let mut found = vec![];
-    for row in listed.rows {
-        let Some(account) = accounts.get(&row.account) else {
-            tracing::error!(
-                event = "execution.left", execution = %row.id, account_id = %row.account,
-                "its account is not served: enable it, or settle it with vigia execution resolve"
-            );
-            continue;
-        };
-        let rule = match shared.store.automation(&row.automation).await {
-            Ok(stored) if stored.is_active && stored.rule_version == row.rule_version => {
-                stored.rule().ok().map(Arc::new)
-            }
-            Ok(_) | Err(StoreError::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        found.push(Work::recovered(row, Arc::clone(account), rule));
-    }
-    Ok(found)
 }
 
 impl Actor for Intake {

@@ -1,0 +1,17 @@
+//! The real program, killed at every place that matters, against the real simulator: nothing lost,
+//! nothing twice. And fed with what it cannot use.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_account;
+mod bad_config;
+mod bad_prices;
+mod bad_store;
+mod books;
+mod holder;
+mod killed_at;
+mod killed_at_random;
+mod owner_acts;
+mod reply_lost;
+mod stage;
+mod stopping;
+mod watchman;

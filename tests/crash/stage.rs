@@ -1,0 +1,276 @@
+//! What a test plays on: an exchange, a data folder, accounts with positions and guards.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vigia::app;
+use vigia::clock::Clock;
+use vigia::config::{Environment, Settings};
+use vigia::domain::credentials::Credentials;
+use vigia::domain::ids::UserId;
+use vigia::domain::position::{Position, Side};
+use vigia::domain::rules::RuleKind;
+use vigia::domain::units::{Sats, Usd};
+use vigia::exchange::{NewTrade, Rest};
+use vigia::simulator::{
+    AccountConfig, Control, Limits, ProtocolWindows, Simulator, SimulatorConfig, Tape,
+};
+use vigia::store::{NewAccount, NewAutomation, Store};
+
+/// The price at which every test begins, USD.
+pub const START: f64 = 100_000.0;
+pub const QUANTITY: Usd = Usd(10_000);
+/// Share of the margin that is lost when the guards act.
+pub const THRESHOLD: f64 = 0.7;
+/// What a guard adds at once.
+pub const ADDED: Sats = Sats(500_000);
+const BALANCE_SATS: i64 = 100_000_000;
+const NETWORK: &str = "sim";
+
+/// The windows that tests shorten.
+#[derive(Clone, Copy)]
+pub struct Windows {
+    pub validity_ms: u64,
+    pub safety_ms: u64,
+    pub stop_ms: u64,
+    pub store_ms: u64,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self {
+            validity_ms: 1500,
+            safety_ms: 500,
+            stop_ms: 10_000,
+            store_ms: 5000,
+        }
+    }
+}
+
+pub struct Stage {
+    pub control: Control,
+    pub rest: Rest,
+    pub clock: Clock,
+    settings: Settings,
+    folder: TempDir,
+    // Stops when it is dropped.
+    _simulator: Simulator,
+}
+
+/// The owner of an account, by the exchange's side.
+pub struct Owner {
+    pub name: String,
+    pub credentials: Credentials,
+}
+
+/// What a guard does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deed {
+    Add,
+    Close,
+}
+
+impl Deed {
+    /// The route of its request at the exchange.
+    pub fn route(self) -> &'static str {
+        match self {
+            Self::Add => "/v3/futures/isolated/trade/add-margin",
+            Self::Close => "/v3/futures/isolated/trade/close",
+        }
+    }
+
+    fn config(self) -> Value {
+        let mut config = json!({
+            "metric": "margin_used", "margin_threshold": THRESHOLD, "cooldown_seconds": 0,
+        });
+        match self {
+            Self::Add => {
+                config["action"] = json!("add_margin");
+                config["add_margin_amount"] = json!(ADDED);
+            }
+            Self::Close => config["action"] = json!("close_position"),
+        }
+        config
+    }
+}
+
+impl Stage {
+    pub async fn set() -> Self {
+        Self::with(Windows::default()).await
+    }
+
+    pub async fn with(windows: Windows) -> Self {
+        // Fails where another test of this process was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let simulator = Simulator::start_on_thread(SimulatorConfig {
+            tape: Tape::Fixed(START),
+            limits: Limits::off(),
+            protocol: ProtocolWindows {
+                rest_timestamp: Duration::from_millis(windows.validity_ms),
+                ..ProtocolWindows::default()
+            },
+            ..SimulatorConfig::default()
+        })
+        .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let text = config(&simulator, windows);
+        std::fs::write(folder.path().join("vigia.toml"), text).unwrap();
+        let data = folder.path().join("data").display().to_string();
+        let environment = |name: &str| (name == "VIGIA_DATA_DIR").then(|| data.clone());
+        let path = folder.path().join("vigia.toml");
+        let settings = Settings::load(Some(&path), &Environment(&environment)).unwrap();
+        app::write_key_file(&settings.key_file()).unwrap();
+        let clock = Clock::start();
+        let stage = Self {
+            control: simulator.control(),
+            rest: app::rest_client(&settings, NETWORK, clock).unwrap(),
+            clock,
+            settings,
+            folder,
+            _simulator: simulator,
+        };
+        stage.store().await.close().await;
+        stage
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("vigia.toml")
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.settings.data_dir
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.settings.data_dir.join("vigia.db")
+    }
+
+    /// The store, as another program would open it. To be closed before the service starts or
+    /// dies, so that recovering the write-ahead log is the service's own work.
+    pub async fn store(&self) -> Store {
+        let vault = app::open_vault(&self.settings).unwrap();
+        app::open_store(&self.settings, Some(vault)).await.unwrap()
+    }
+
+    /// An account at the exchange, with its owner.
+    pub fn owner(&self, name: &str) -> Owner {
+        let (key, secret, phrase) = (
+            format!("key-{name}"),
+            format!("secret-{name}"),
+            format!("phrase-{name}"),
+        );
+        self.control
+            .add_account(AccountConfig::new(&key, &secret, &phrase, BALANCE_SATS));
+        Owner {
+            name: name.to_owned(),
+            credentials: Credentials::new(key, secret, phrase),
+        }
+    }
+
+    pub async fn open_position(&self, owner: &Owner, leverage: i64) -> Position {
+        let trade = NewTrade {
+            side: Side::Buy,
+            quantity: QUANTITY,
+            leverage,
+            client_id: format!("{}-{}", owner.name, self.control.ledger_len()),
+        };
+        self.rest.open(&owner.credentials, &trade).await.unwrap()
+    }
+
+    /// Puts an account under guard.
+    pub async fn guard(&self, owner: &Owner, deed: Deed) {
+        let store = self.store().await;
+        let now = self.clock.utc();
+        let new = NewAccount {
+            user_id: UserId::new("user-1"),
+            name: owner.name.clone(),
+            network: NETWORK.to_owned(),
+            credentials: owner.credentials.clone(),
+        };
+        let account = store.add_account(new, now).await.unwrap();
+        let new = NewAutomation {
+            account: account.id,
+            kind: RuleKind::MarginGuard,
+            config: deed.config(),
+            live: true,
+            active: true,
+        };
+        store.add_automation(new, now).await.unwrap();
+        store.close().await;
+    }
+
+    /// An account with a 10x position under guard.
+    pub async fn guarded(&self, name: &str, deed: Deed) -> (Owner, Position) {
+        let owner = self.owner(name);
+        let position = self.open_position(&owner, 10).await;
+        self.guard(&owner, deed).await;
+        (owner, position)
+    }
+
+    /// Lets the price fall to where a little more of the margin is lost than the guards allow.
+    pub fn endanger(&self, position: &Position) {
+        let price = price_at(position, position.margin, THRESHOLD + 0.05);
+        self.control.set_price(price).unwrap();
+    }
+
+    /// Waits until something holds; it is looked at again and again.
+    pub async fn until(&self, what: &str, within: Duration, holds: impl Fn(&Control) -> bool) {
+        const BEAT: Duration = Duration::from_millis(1);
+        let deadline = self.clock.mono() + within;
+        while !holds(&self.control) {
+            assert!(
+                self.clock.mono() < deadline,
+                "not within {within:?}: {what}; the ledger: {:#?}",
+                self.control.ledger()
+            );
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+}
+
+/// The price at which a long with this margin has lost a share of it.
+pub fn price_at(position: &Position, margin: Sats, lost: f64) -> f64 {
+    let notional = position.quantity.0 as f64 * 1e8;
+    let price = 1.0 / (1.0 / position.price.usd() + lost * margin.0 as f64 / notional);
+    (price * 2.0).floor() / 2.0
+}
+
+fn config(simulator: &Simulator, windows: Windows) -> String {
+    let Windows {
+        validity_ms,
+        safety_ms,
+        stop_ms,
+        store_ms,
+    } = windows;
+    let (api, stream) = (simulator.api_url(), simulator.stream_url());
+    format!(
+        r#"
+[networks.{NETWORK}]
+api_url = "{api}"
+stream_url = "{stream}"
+[store]
+timeout_ms = {store_ms}
+[limits]
+requests_per_second = 200
+kept_for_commands = 100
+public_requests_per_second = 50
+[connection]
+read_near_ms = 200
+read_far_ms = 1000
+[execution]
+request_validity_ms = {validity_ms}
+proof_safety_ms = {safety_ms}
+between_readings_ms = 100
+retry_ms = 20
+[supervision]
+first_delay_ms = 20
+refresh_ms = 200
+[stop]
+deadline_ms = {stop_ms}
+[log]
+filter = "info,vigia=debug"
+"#
+    )
+}

@@ -1,0 +1,167 @@
+//! How a stage is set.
+
+use std::sync::{Arc, LazyLock, Once};
+use std::time::Duration;
+
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use toml::{Table, Value};
+use vigia::app::{self, App};
+use vigia::clock::Clock;
+use vigia::config::{Environment, Settings};
+use vigia::simulator::{Limits, ProtocolWindows, Simulator, SimulatorConfig};
+
+use super::{NETWORK, Stage};
+
+/// The windows of the protocol, about 1:20; those of the price are real.
+const WINDOWS: [(&str, i64); 10] = [
+    ("limits.second_ms", 55),
+    ("limits.logins_per_minute", 1000),
+    ("connection.read_far_ms", 1000),
+    ("connection.refused_pause_ms", 15_000),
+    ("execution.request_validity_ms", 1500),
+    ("execution.proof_safety_ms", 500),
+    ("execution.between_readings_ms", 100),
+    ("supervision.first_delay_ms", 20),
+    ("supervision.longest_delay_ms", 1500),
+    ("supervision.refresh_ms", 50),
+];
+
+/// Failpoints without a key are the whole process's. A story that uses one plays alone.
+static PLAYING: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+static PREPARED: Once = Once::new();
+
+#[allow(dead_code)] // held, never read
+pub(super) enum Turn {
+    Beside(OwnedRwLockReadGuard<()>),
+    Alone(OwnedRwLockWriteGuard<()>),
+}
+
+/// What is special about a stage.
+pub struct Script {
+    windows: Vec<(&'static str, i64)>,
+    limits: Limits,
+    dry_run: bool,
+    alone: bool,
+}
+
+impl Script {
+    pub fn new() -> Self {
+        Self {
+            windows: WINDOWS.to_vec(),
+            limits: Limits::off(),
+            dry_run: false,
+            alone: false,
+        }
+    }
+
+    /// Another value for a key of the configuration, `section.key`.
+    pub fn with(mut self, key: &'static str, value: i64) -> Self {
+        self.windows.push((key, value));
+        self
+    }
+
+    /// The exchange's own limits and seconds of a second's length.
+    pub fn real_limits(mut self) -> Self {
+        self.limits = Limits::exchange();
+        self.with("limits.second_ms", 1100)
+            .with("limits.logins_per_minute", 20)
+    }
+
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// No other story of this process plays meanwhile.
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// Starts exchange and service.
+    pub async fn play(self) -> Stage {
+        let playing = Arc::clone(&PLAYING);
+        let turn = if self.alone {
+            Turn::Alone(playing.write_owned().await)
+        } else {
+            Turn::Beside(playing.read_owned().await)
+        };
+        PREPARED.call_once(prepare);
+        let folder = tempfile::tempdir().unwrap();
+        let mut table = Table::new();
+        for (key, value) in &self.windows {
+            put(&mut table, key, Value::Integer(*value));
+        }
+        let validity = table["execution"]["request_validity_ms"].as_integer();
+        let simulator = Simulator::start_on_thread(SimulatorConfig {
+            limits: self.limits,
+            protocol: ProtocolWindows {
+                rest_timestamp: Duration::from_millis(validity.unwrap().unsigned_abs()),
+                ..ProtocolWindows::default()
+            },
+            ..SimulatorConfig::default()
+        })
+        .unwrap();
+        let network = |part: &str| format!("networks.{NETWORK}.{part}");
+        let data = folder.path().join("data").display().to_string();
+        put(&mut table, "data_dir", Value::String(data));
+        put(
+            &mut table,
+            &network("api_url"),
+            Value::String(simulator.api_url()),
+        );
+        put(
+            &mut table,
+            &network("stream_url"),
+            Value::String(simulator.stream_url()),
+        );
+        let file = folder.path().join("vigia.toml");
+        std::fs::write(&file, table.to_string()).unwrap();
+        let settings = Settings::load(Some(&file), &Environment(&|_| None)).unwrap();
+        app::write_key_file(&settings.key_file()).unwrap();
+        let app = App::start(&settings, self.dry_run).await.unwrap();
+        let clock = Clock::start();
+        Stage {
+            events: app.shared.events.listen(),
+            app: Some(app),
+            control: simulator.control(),
+            _simulator: simulator,
+            rest: app::rest_client(&settings, NETWORK, clock).unwrap(),
+            settings,
+            clock,
+            dry_run: self.dry_run,
+            seen: vec![],
+            mark: 0,
+            traders: vec![],
+            by_hand: std::collections::HashMap::new(),
+            _folder: folder,
+            _turn: turn,
+        }
+    }
+}
+
+/// The service's own hook would send what a story's assertion says to a log that nobody reads.
+fn prepare() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if !text.starts_with("failpoint") {
+            usual(panic);
+        }
+    }));
+}
+
+fn put(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let section = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
+            put(section.as_table_mut().unwrap(), rest, value);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The service's promises, proven on the real actors before a simulated exchange: over real
+//! sockets, on a real database, by what the exchange's ledger says in the end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod connection;
+mod dry_run;
+mod feed;
+mod guard;
+mod harness;
+mod ownership;
+mod poison;
+mod recovery;
+mod store;
+mod supervision;
+mod unknown;
