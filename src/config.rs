@@ -113,6 +113,7 @@ section! {
         read_near_ms: u64,
         read_far_ms: u64,
         refused_pause_ms: u64,
+        stuck_ms: u64,
         ping_period_ms: u64,
         ping_deadline_ms: u64,
     }
@@ -125,6 +126,7 @@ section! {
     /// `[execution]`
     ExecutionSettings {
         live: usize,
+        stuck_ms: u64,
         request_validity_ms: u64,
         proof_safety_ms: u64,
         between_readings_ms: u64,
@@ -343,6 +345,7 @@ impl Settings {
                 read_near: ms(link.read_near_ms),
                 read_far: ms(link.read_far_ms),
                 refused_pause: ms(link.refused_pause_ms),
+                stuck: ms(link.stuck_ms),
                 ..LinkWindows::default()
             },
             freshness: Freshness {
@@ -357,6 +360,7 @@ impl Settings {
                 between_readings: ms(execution.between_readings_ms),
             },
             live_executions: execution.live,
+            execution_stuck: ms(execution.stuck_ms),
             attempts: execution.attempts,
             retry: Curve {
                 first: ms(execution.retry_ms),
@@ -393,6 +397,7 @@ pub struct Tuning {
     pub freshness: Freshness,
     pub proof: ProofWindows,
     pub live_executions: usize,
+    pub execution_stuck: Duration,
     pub attempts: u32,
     pub retry: Curve,
     pub restart: RestartPolicy,

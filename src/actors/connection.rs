@@ -87,7 +87,7 @@ pub struct Connection {
     started_at: Duration,
     balance: Option<Sats>,
     balance_at: Option<Duration>,
-    reading: bool,
+    reading_since: Option<Duration>,
     read_at: Duration,
     read_timer: Option<SpawnHandle>,
     socket: Option<Socket>,
@@ -118,7 +118,7 @@ impl Connection {
             started_at: Duration::ZERO,
             balance: None,
             balance_at: None,
-            reading: false,
+            reading_since: None,
             read_at: Duration::ZERO,
             read_timer: None,
             socket: None,
@@ -182,7 +182,7 @@ impl Connection {
 
     fn read(&mut self, context: &mut Context<Self>) {
         let now = self.now();
-        if self.reading {
+        if self.reading_since.is_some() {
             // Its answer schedules the next one; an earlier wish is kept by `read_at`.
             return;
         }
@@ -191,11 +191,14 @@ impl Connection {
             self.read_timer = Some(context.run_later(pause, Self::read));
             return;
         }
-        self.reading = true;
+        self.reading_since = Some(now);
         let account = Arc::clone(&self.account);
-        let answer = async move { account.network.rest.running(&account.credentials).await };
+        let answer = async move {
+            failpoint::linger("connection.reading", &account.tag.name).await;
+            account.network.rest.running(&account.credentials).await
+        };
         let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {
-            connection.reading = false;
+            connection.reading_since = None;
             connection.take_reading(answer, now, context);
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(answer).map(taken));
@@ -350,6 +353,19 @@ impl Connection {
     }
 
     fn beat(&mut self, context: &mut Context<Self>) {
+        let stuck = self.shared.tuning.link.stuck;
+        if self
+            .reading_since
+            .is_some_and(|since| self.now() >= since + stuck)
+        {
+            let tag = &self.account.tag;
+            tracing::error!(
+                event = "actor.stuck", account_id = %tag.id, account_name = %tag.name,
+                "a reading neither came back nor failed"
+            );
+            context.stop();
+            return;
+        }
         self.report();
         let sooner = self.now() + self.shared.tuning.link.read_near;
         if self.health == Health::Live && self.read_at > sooner && self.is_near() {

@@ -88,6 +88,9 @@ pub struct LinkWindows {
     pub socket_stable: Duration,
     /// A book unconfirmed for so long is blind.
     pub book_blind: Duration,
+    /// A reading that has neither come back nor failed for so long never will: the connection is
+    /// replaced.
+    pub stuck: Duration,
 }
 
 impl Default for LinkWindows {
@@ -106,6 +109,7 @@ impl Default for LinkWindows {
             },
             socket_stable: Duration::from_secs(60),
             book_blind: Duration::from_secs(90),
+            stuck: Duration::from_secs(30),
         }
     }
 }

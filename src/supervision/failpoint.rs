@@ -2,13 +2,18 @@
 //! nothing of this is compiled in.
 
 /// Passes a named place on behalf of a key (an account, an execution). In test builds it panics or
-/// kills the process if it was told to by [`set`] or by `VIGIA_FAILPOINT=place=panic|kill`.
+/// kills the process if it was told to by `set` or by `VIGIA_FAILPOINT=place=panic|kill`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn pass(_place: &str, _key: &str) {}
 
+/// Stands still for ever at a named place if a test said so by `Deed::Hang`.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub async fn linger(_place: &str, _key: &str) {}
+
 #[cfg(feature = "failpoints")]
-pub use armed::{Crash, Deed, Place, clear, pass, set};
+pub use armed::{Crash, Deed, Place, clear, linger, pass, set};
 
 /// Lets tests crash an actor of this type in a handler, a timer or a spawned future.
 #[macro_export]
@@ -44,6 +49,8 @@ mod armed {
         Panic(u32),
         /// The process dies as by SIGKILL.
         Kill,
+        /// One future that passes never goes on.
+        Hang,
     }
 
     /// Where an actor is made to panic.
@@ -112,6 +119,15 @@ mod armed {
         deeds().clear();
     }
 
+    /// Stands still for ever if it was told to.
+    pub async fn linger(place: &str, key: &str) {
+        let keyed = (place.to_owned(), Some(key.to_owned()));
+        let hangs = deeds().remove(&keyed) == Some(Deed::Hang);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Passes a place.
     #[allow(clippy::panic)] // its purpose
     pub fn pass(place: &str, key: &str) {
@@ -143,7 +159,7 @@ mod armed {
                     std::thread::park();
                 }
             }
-            None => {}
+            Some(Deed::Hang) | None => {}
         }
     }
 }

@@ -11,5 +11,6 @@ mod ownership;
 mod poison;
 mod recovery;
 mod store;
+mod stuck;
 mod supervision;
 mod unknown;

@@ -116,6 +116,7 @@ async fn carry_out(shared: &Shared, mut work: Work) -> Verdict {
     let Some(_mark) = shared.in_hand.take(work.id) else {
         return again_soon(shared, work);
     };
+    failpoint::linger("executor.carrying", &work.account.tag.name).await;
     loop {
         let next = match &work.step {
             Step::LookUp => look_up(shared, work).await,

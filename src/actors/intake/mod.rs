@@ -30,6 +30,8 @@ use crate::telemetry::Event;
 
 /// How soon unfinished executions are read again after the store refused.
 const STORE_RETRY: Duration = Duration::from_millis(250);
+/// How often executors are looked after.
+const BEAT: Duration = Duration::from_secs(1);
 /// Executors that may die over one execution before it is given up.
 const MOST_DEATHS: u32 = 3;
 
@@ -49,6 +51,8 @@ struct Seat {
     ward: Ward,
     child: Option<Child<Executor>>,
     work: Option<Work>,
+    /// When the work was given out.
+    since: Duration,
 }
 
 /// See the module's documentation.
@@ -109,6 +113,7 @@ impl Intake {
             self.busy.insert(work.account.tag.id.clone(), seat);
             let taken = &mut self.seats[seat];
             taken.work = Some(work.clone());
+            taken.since = self.shared.clock.mono();
             if let Some(child) = &taken.child {
                 child.addr().do_send(Run(work));
             }
@@ -125,6 +130,24 @@ impl Intake {
             .collect()
     }
 
+    /// Ends executors that make no progress. Their work is looked up and goes on.
+    fn beat(&mut self, context: &mut Context<Self>) {
+        let overdue = self
+            .shared
+            .clock
+            .mono()
+            .saturating_sub(self.shared.tuning.execution_stuck);
+        for (index, seat) in self.seats.iter().enumerate() {
+            if let (Some(child), Some(work)) = (&seat.child, &seat.work)
+                && seat.since < overdue
+            {
+                tracing::error!(event = "actor.stuck", actor = format!("executor/{index}"), execution = %work.id);
+                child.end();
+            }
+        }
+        context.run_later(BEAT, Self::beat);
+    }
+
     fn free_seat(&mut self, context: &mut Context<Self>) -> Option<usize> {
         let free = |seat: &Seat| seat.child.is_some() && seat.work.is_none();
         if let Some(seat) = self.seats.iter().position(free) {
@@ -137,6 +160,7 @@ impl Intake {
             ward: Ward::new(Tenure::Essential),
             child: None,
             work: None,
+            since: Duration::ZERO,
         });
         let seat = self.seats.len() - 1;
         self.start_executor(seat, context);
@@ -205,6 +229,7 @@ impl Actor for Intake {
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("intake.started", "");
         self.recover(context);
+        self.beat(context);
     }
 }
 
