@@ -121,8 +121,13 @@ async fn margin_that_arrives_after_the_client_gave_up_is_added_once() {
     let late = Fault::DelayRequest { ms: 6000 };
     let once = late.on_key(&alpha.key).on_route(ADD_MARGIN).times(1);
     stage.control.inject(once).unwrap();
+    let started = stage.clock.mono();
     stage.control.set_price(DANGER).unwrap();
     stage.done(&alpha).await;
+    // Whoever was done too early meets the late one now.
+    let (clock, arrived) = (stage.clock, started + Duration::from_millis(6500));
+    let has_arrived = || clock.mono() > arrived;
+    stage.until("the late request arrives", has_arrived).await;
     assert_eq!(stage.states(&alpha).await, [State::Done]);
     assert_eq!((stage.effects(&alpha).len(), stage.fired(&guard)), (1, 1));
     assert_eq!(stage.margin(&alpha), 2 * MARGIN);
