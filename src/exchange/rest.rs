@@ -21,6 +21,9 @@ use crate::domain::units::{Sats, Usd};
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Deadline of a command, and of a reading.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A proof that a request was not applied counts from its first signature, and leaves a margin of
+/// 10 s. What is signed anew later than this could still be accepted when it counts as absent.
+const SIGNED_ANEW_WITHIN: chrono::Duration = chrono::Duration::seconds(5);
 /// No answer the exchange has reason to give is longer.
 const MOST_BYTES: usize = 8 << 20;
 /// How far back a closed trade is looked for.
@@ -255,7 +258,7 @@ impl Rest {
     }
 
     /// Sends a signed call. After a 401, which applies nothing, the clock is measured and the call
-    /// signed and sent once more.
+    /// signed and sent once more; or given back, where a proof of its absence would come too early.
     async fn signed<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
@@ -269,7 +272,12 @@ impl Rest {
                 if self.measure_clock().await.is_err() {
                     return Err(error);
                 }
-                self.send(call, Some((who, self.clock.now()))).await
+                let now = self.clock.now();
+                if call.effect == Effect::Repeats && now - at > SIGNED_ANEW_WITHIN {
+                    let class = Class::Retryable { after: None };
+                    return Err(ExchangeError { class, ..error });
+                }
+                self.send(call, Some((who, now))).await
             }
             answer => answer,
         }

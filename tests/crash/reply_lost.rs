@@ -80,3 +80,50 @@ async fn an_add_that_arrives_after_the_death_is_done_once() {
     assert_eq!(books.states(), [State::Done], "{books:#?}");
     assert_eq!(stage.effects().len(), 1);
 }
+
+/// Refused as 401 late, measured late: the request is signed anew long after the first signature.
+/// The absence of its effect proves nothing before the last signature has expired, too.
+#[tokio::test]
+async fn an_add_that_was_signed_anew_is_proven_from_its_last_signature() {
+    let stage = Stage::set().await;
+    let (_, position) = stage.guarded("alice", Deed::Add).await;
+    let refusal = Fault::Status {
+        status: 401,
+        code: None,
+        retry_after: None,
+        plain: false,
+    };
+    let (slow, late) = (
+        Fault::DelayRequest { ms: 3000 },
+        Fault::DelayRequest { ms: 1200 },
+    );
+    for fault in [
+        slow.clone().on_route(Deed::Add.route()),
+        refusal.on_route(Deed::Add.route()),
+        slow.on_route("/v3/time"),
+        late.on_route(Deed::Add.route()),
+    ] {
+        stage.control.inject(fault.times(1)).unwrap();
+    }
+    let watchman = stage.start();
+    watchman.until_armed(1).await;
+    stage.endanger(&position);
+    stage
+        .until("the request arrives anew", SOON, |control| {
+            control.faults().is_empty()
+        })
+        .await;
+    watchman.kill().await;
+    assert!(stage.effects().is_empty());
+
+    let watchman = stage.start();
+    stage
+        .settled(&watchman, |books| !books.executions.is_empty())
+        .await;
+    // The request may still be on its way, whatever the books say.
+    stage
+        .until("the effect", SOON, |_| !stage.effects().is_empty())
+        .await;
+    stage.agree_after_stop(watchman).await;
+    assert_eq!(stage.effects().len(), 1);
+}
