@@ -231,7 +231,8 @@ async fn refused_for_good(shared: &Shared, work: Work, error: &ExchangeError) ->
     record::fail(shared, work, format!("refused: {error}"), evidence).await
 }
 
-/// Silence after a 429, or for as long as was asked; and the connection learns what was refused to the whole account.
+/// Silence after a 429, or for as long as was asked; and the connection learns what was refused to
+/// the whole account.
 pub(super) fn obey(shared: &Shared, account: &Account, error: &ExchangeError) {
     const UNASKED: Duration = Duration::from_secs(1);
     let now = shared.clock.mono();
