@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 
 use super::connection::{Connection, FeedStarted, Plans};
 use super::intake::{Drain, Intake, Served};
-use super::shared::{Account, Shared};
+use super::shared::{Account, Shared, View};
 use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed};
 use crate::domain::connection::{Health, Transport};
 use crate::domain::ids::AccountId;
@@ -207,9 +207,12 @@ impl Supervisor {
     fn set_aside(&self, part: &Part) {
         let Part::Connection(id) = part else { return };
         if let Some(account) = self.shared.accounts.load().get(id) {
-            let mut view = (*account.view.load_full()).clone();
-            let from = std::mem::replace(&mut view.health, Health::Quarantined);
-            account.view.store(Arc::new(view));
+            // What it knew grows old from now on: nothing is decided on it.
+            let view = View {
+                health: Health::Quarantined,
+                ..View::default()
+            };
+            let from = account.view.swap(Arc::new(view)).health;
             self.shared.events.emit(Event::ConnectionState {
                 account: account.tag.clone(),
                 from,

@@ -15,6 +15,10 @@ pub const TOMBSTONE: Duration = Duration::from_secs(3600);
 /// A reading with less margin than our own add left must be seen twice, so far apart.
 pub const LOWER_MARGIN_TWICE: Duration = Duration::from_secs(2);
 
+/// A trade that came or went in a reading has so long for its event to follow: readings overtake
+/// events.
+pub const EVENT_FOLLOWS: Duration = Duration::from_secs(2);
+
 /// What the stream says of a trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TradeEvent {
@@ -70,6 +74,8 @@ pub struct Book {
     tombstones: HashMap<PositionId, Duration>,
     /// Trades whose event announced a change that no reading has shown yet.
     dirty: HashMap<PositionId, Duration>,
+    /// Trades that came (`true`) or went in a reading before any event told of it.
+    unannounced: HashMap<PositionId, (bool, Duration)>,
     read_once: bool,
 }
 
@@ -78,6 +84,7 @@ impl Book {
     /// a reading ([`Book::is_dirty`]).
     pub fn event(&mut self, id: PositionId, event: TradeEvent, now: Duration) -> bool {
         self.bury_old(now);
+        self.unannounced.remove(&id);
         if self.tombstones.contains_key(&id) {
             return false;
         }
@@ -149,8 +156,7 @@ impl Book {
                 Some(entry) => entry.read(position, requested_at, expected, &mut outcome),
                 None => {
                     if !expected {
-                        outcome.missed_event = true;
-                        outcome.drift.push(drift(id, "running", "false", "true"));
+                        self.unannounced.insert(id, (true, requested_at));
                     }
                     outcome.changed = true;
                     self.trades.insert(
@@ -167,6 +173,7 @@ impl Book {
             }
         }
         self.remove_unseen(&seen, requested_at, &mut outcome);
+        self.tell_unannounced(requested_at, &mut outcome);
         outcome
     }
 
@@ -180,14 +187,34 @@ impl Book {
             let gone = requested_at > entry.touched_at && !seen.contains(id);
             if gone {
                 outcome.changed = true;
-                outcome.missed_event = true;
-                outcome.drift.push(drift(*id, "running", "true", "false"));
+                self.unannounced.insert(*id, (false, requested_at));
             }
             !gone
         });
         // A dirty trade that a later reading does not list has not been filled, or is gone again.
         self.dirty
             .retain(|id, at| requested_at < *at || seen.contains(id));
+    }
+
+    /// What came or went and whose event has had its time is drift, and a socket that did not tell
+    /// of it is deaf.
+    fn tell_unannounced(&mut self, requested_at: Duration, outcome: &mut ReadOutcome) {
+        self.unannounced.retain(|id, (came, since)| {
+            let due = *since + EVENT_FOLLOWS;
+            if requested_at < due {
+                let again = outcome.read_again_at.map_or(due, |at| at.min(due));
+                outcome.read_again_at = Some(again);
+                return true;
+            }
+            outcome.missed_event = true;
+            outcome.drift.push(drift(
+                *id,
+                "running",
+                &(!*came).to_string(),
+                &came.to_string(),
+            ));
+            false
+        });
     }
 
     /// Whether an event announced something that no reading has shown yet.
@@ -365,10 +392,32 @@ mod tests {
             ("100000", "101000")
         );
         assert!(!outcome.missed_event);
+    }
+
+    #[test]
+    fn a_trade_that_comes_or_goes_without_its_event_is_told_once_the_event_has_had_its_time() {
+        let mut book = book_with(trade(), 1.0);
         let outcome = book.read(vec![], at(3.0));
-        assert!(outcome.missed_event && outcome.changed);
-        let outcome = book.read(vec![trade()], at(4.0));
-        assert!(outcome.missed_event && outcome.changed);
+        assert!(outcome.changed && !outcome.missed_event && outcome.drift.is_empty());
+        assert_eq!(outcome.read_again_at, Some(at(5.0)));
+        let outcome = book.read(vec![], at(5.0));
+        assert!(outcome.missed_event && !outcome.changed);
+        let told = &outcome.drift[0];
+        assert_eq!(
+            (told.field, &*told.had, &*told.has),
+            ("running", "true", "false")
+        );
+        assert!(!book.read(vec![], at(8.0)).missed_event, "told once");
+        assert!(book.read(vec![trade()], at(9.0)).changed);
+        assert_eq!(book.read(vec![trade()], at(11.0)).drift[0].has, "true");
+    }
+
+    #[test]
+    fn a_reading_that_overtakes_the_event_makes_no_socket_deaf() {
+        let mut book = book_with(trade(), 1.0);
+        assert!(book.read(vec![], at(3.0)).changed);
+        book.event(trade().id, TradeEvent::Gone, at(3.01));
+        assert_eq!(book.read(vec![], at(5.0)), ReadOutcome::default());
     }
 
     #[test]
