@@ -62,7 +62,7 @@ async fn a_service_that_is_still_starting_ends_well() {
     let stage = Stage::set().await;
     stage.guarded("alice", Deed::Close).await;
     let mut watchman = stage.start();
-    watchman.until("actor.started").await;
+    watchman.until_where("its first word", |_| true).await;
     watchman.signal(Signal::TERM);
     let status = watchman.ended(SOON).await;
     assert_eq!(status.code(), Some(0), "{status} {}", watchman.told());

@@ -194,8 +194,9 @@ impl Watchman {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Stops it by SIGTERM; it must end well.
+    /// Stops it by SIGTERM, once it runs; it must end well.
     pub async fn stop(mut self) {
+        self.until("service.started").await;
         self.signal(Signal::TERM);
         let status = self.ended(SOON).await;
         assert_eq!(status.code(), Some(0), "{}", self.told());
