@@ -212,13 +212,14 @@ impl Connection {
     ) {
         match answer {
             Ok(running) => {
-                // Asked for while this one was under way: one more, at once.
-                let wished = self.read_at > requested_at && self.read_at <= self.now();
+                // Asked for while this one was under way: one more, when it was asked for.
+                let wished_at = self.read_at;
                 self.apply_reading(running, requested_at, context);
-                let pause = if wished {
-                    Duration::ZERO
+                let (now, period) = (self.now(), self.read_period());
+                let pause = if wished_at > requested_at {
+                    period.min(wished_at.saturating_sub(now))
                 } else {
-                    self.read_period()
+                    period
                 };
                 self.read_in(pause, context);
                 self.step(LinkEvent::Read { requested_at }, context);

@@ -100,15 +100,21 @@ impl Work {
         }
     }
 
-    /// Whether it has to wait because its position is under proof: more margin would hide whether
-    /// the margin in doubt arrived. A position may be closed all the same.
-    pub fn must_not_disturb(&self, proving: &HashSet<PositionId>) -> bool {
+    /// Whether a request of it may be on its way, as far as is known here: of what must be looked up
+    /// first, nothing is known.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self.step, Step::Prove { .. } | Step::LookUp)
+    }
+
+    /// Whether it has to wait because its position is in doubt: more margin would hide whether the
+    /// margin in doubt arrived. A position may be closed all the same, and looking up sends nothing.
+    pub fn must_not_disturb(&self, in_doubt: &HashSet<PositionId>) -> bool {
         let closes = self
             .rule
             .as_deref()
             .is_some_and(|rule| matches!(execution::intended(rule), Action::ClosePosition));
-        let proves = matches!(self.step, Step::Prove { .. } | Step::Record { .. });
-        !closes && !proves && proving.contains(&self.position)
+        let sends = matches!(self.step, Step::Send);
+        sends && !closes && in_doubt.contains(&self.position)
     }
 
     /// An execution found unfinished in the journal.

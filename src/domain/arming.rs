@@ -138,7 +138,8 @@ impl Arming {
             }
             (Phase::Fired(execution), Event::Ended(ended)) if ended.execution == execution => {
                 let rest = self.rest_after(&ended, cooldown);
-                let until = ended.at + rest;
+                // Never from a time to come: the wall clock may have been set back since.
+                let until = ended.at.min(now) + rest;
                 if until <= now {
                     return Some(self.open_next());
                 }
@@ -146,7 +147,12 @@ impl Arming {
                 Some(Effect::WakeAt(until))
             }
             (Phase::Resting(until), Event::Due) if now >= until => Some(self.open_next()),
-            (Phase::Resting(until), Event::Due) => Some(Effect::WakeAt(until)),
+            (Phase::Resting(until), Event::Due) => {
+                // The same, while it rested.
+                let until = until.min(now + cooldown.max(AFTER_FAILURE.most));
+                self.phase = Phase::Resting(until);
+                Some(Effect::WakeAt(until))
+            }
             _ => None,
         }
     }
@@ -248,6 +254,23 @@ mod tests {
             effect,
             Some(Effect::Open { episode: 3 }),
             "no cooldown, no wait"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_prolong_the_rest() {
+        let minute = Duration::from_secs(60);
+        let (mut arming, _) = Arming::first();
+        fired(&mut arming, id(1));
+        let effect = arming.step(ended(id(1), State::Done, 5000), at(1000), minute);
+        assert_eq!(effect, Some(Effect::WakeAt(at(1060))));
+        assert_eq!(
+            arming.step(Event::Due, at(100), minute),
+            Some(Effect::WakeAt(at(160)))
+        );
+        assert_eq!(
+            arming.step(Event::Due, at(160), minute),
+            Some(Effect::Open { episode: 2 })
         );
     }
 

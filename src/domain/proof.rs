@@ -50,7 +50,7 @@ pub enum Verdict {
     Applied,
     /// It was not, and can no longer be.
     NotApplied,
-    /// It was not so far; read again at this time.
+    /// Nothing is proven so far; read again at this time.
     ReadAgain(DateTime<Utc>),
     /// Something else happened to the margin meanwhile: only a person can tell.
     Unclear {
@@ -83,16 +83,19 @@ pub fn add_margin(
     if added == amount {
         return Verdict::Applied;
     }
-    if added != Sats::ZERO {
-        return Verdict::Unclear { added };
-    }
+    // Neither absence nor doubt is believed before the request can no longer be accepted, nor from
+    // one reading: margin and funding are read one after the other.
     let first_settled = readings
         .iter()
         .find(|reading| reading.requested_at >= settled && reading.added_since(before) == added);
     match first_settled {
         None => Verdict::ReadAgain(settled),
         Some(first) if last.requested_at >= first.requested_at + windows.between_readings => {
-            Verdict::NotApplied
+            if added == Sats::ZERO {
+                Verdict::NotApplied
+            } else {
+                Verdict::Unclear { added }
+            }
         }
         Some(first) => Verdict::ReadAgain(first.requested_at + windows.between_readings),
     }
@@ -160,8 +163,23 @@ mod tests {
         let twice = Verdict::Unclear {
             added: Sats(10_000),
         };
-        assert_eq!(judge(&[reading(1, 110_000, 0, 0)]), twice);
+        let more = |seconds| reading(seconds, 110_000, 0, 0);
+        assert_eq!(judge(&[more(40), more(42)]), twice);
         let less = Verdict::Unclear { added: Sats(-1) };
-        assert_eq!(judge(&[reading(50, 99_999, 0, 0)]), less);
+        let fewer = |seconds| reading(seconds, 99_999, 0, 0);
+        assert_eq!(judge(&[fewer(50), fewer(52)]), less);
+    }
+
+    #[test]
+    fn doubt_ends_a_proof_no_sooner_than_absence_does() {
+        // The owner added three satoshis; ours may still arrive.
+        let owners = |seconds| reading(seconds, 100_003, 0, 0);
+        assert_eq!(judge(&[owners(1)]), Verdict::ReadAgain(at(40)));
+        assert_eq!(judge(&[owners(1), owners(40)]), Verdict::ReadAgain(at(42)));
+        // The funding is told before the margin shows it.
+        let half = reading(40, 100_000, 0, 105);
+        let whole = |seconds| reading(seconds, 99_895, 0, 105);
+        assert_eq!(judge(&[half, whole(42)]), Verdict::ReadAgain(at(44)));
+        assert_eq!(judge(&[half, whole(42), whole(44)]), Verdict::NotApplied);
     }
 }

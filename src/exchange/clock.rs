@@ -48,12 +48,24 @@ impl ExchangeClock {
 
     /// A time of the exchange on our monotonic clock; never later than now.
     pub fn to_mono(&self, theirs_ms: i64) -> Duration {
-        let since = theirs_ms - self.base_ms.load(Ordering::Relaxed);
+        let since = theirs_ms.saturating_sub(self.base_ms.load(Ordering::Relaxed));
         Duration::from_millis(since.max(0) as u64).min(self.clock.mono())
     }
 
     /// This machine's clock.
     pub fn local(&self) -> &Clock {
         &self.clock
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_makes_no_sense_is_a_time_all_the_same() {
+        let clock = ExchangeClock::new(Clock::start());
+        assert_eq!(clock.to_mono(i64::MIN), Duration::ZERO);
+        assert!(clock.to_mono(i64::MAX) <= clock.local().mono());
     }
 }

@@ -26,6 +26,13 @@ impl Default for SocketLimits {
     }
 }
 
+/// Sockets that log in leave so many places to those that do not: the price feed serves everybody,
+/// and must not lose its place to an account's.
+const KEPT_FOR_PRICES: usize = 1;
+/// Of the new sockets of an hour, the share (one in so many) that is left to those that do not log
+/// in.
+const NEW_KEPT_FOR_PRICES: usize = 10;
+
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -71,10 +78,15 @@ impl SocketBudget {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         forget(&mut used.opened, HOUR, now);
         forget(&mut used.logins, MINUTE, now);
-        if used.open >= self.limits.open {
+        let (mut most_open, mut most_new) = (self.limits.open, self.limits.new_per_hour);
+        if login {
+            most_open = most_open.saturating_sub(KEPT_FOR_PRICES).max(1);
+            most_new = (most_new - most_new / NEW_KEPT_FOR_PRICES).max(1);
+        }
+        if used.open >= most_open {
             return Err(now + MINUTE);
         }
-        if let Some(free) = full(&used.opened, self.limits.new_per_hour, HOUR) {
+        if let Some(free) = full(&used.opened, most_new, HOUR) {
             return Err(free);
         }
         if login {
@@ -118,7 +130,7 @@ mod tests {
     #[test]
     fn places_are_given_back_attempts_are_not() {
         let limits = SocketLimits {
-            open: 2,
+            open: 3,
             new_per_hour: 3,
             logins_per_minute: 20,
         };
@@ -144,5 +156,27 @@ mod tests {
         let _sockets: Vec<_> = (0..2).map(|n| budget.open(true, at(n)).unwrap()).collect();
         assert_eq!(budget.open(true, at(2)).unwrap_err(), at(60));
         assert!(budget.open(false, at(2)).is_ok());
+    }
+
+    #[test]
+    fn accounts_leave_the_price_feed_its_place() {
+        let limits = SocketLimits {
+            open: 3,
+            new_per_hour: 10,
+            logins_per_minute: 20,
+        };
+        let budget = SocketBudget::new(limits);
+        let accounts: Vec<_> = (0..2).map(|n| budget.open(true, at(n)).unwrap()).collect();
+        assert!(budget.open(true, at(2)).is_err());
+        assert!(budget.open(false, at(2)).is_ok());
+        drop(accounts);
+        // Nine of ten: an account that is refused again and again does not use them up.
+        assert_eq!(
+            (3..20)
+                .filter(|n| budget.open(true, at(*n)).is_ok())
+                .count(),
+            6
+        );
+        assert!(budget.open(false, at(20)).is_ok());
     }
 }

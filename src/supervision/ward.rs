@@ -1,9 +1,14 @@
 //! A parent's knowledge of one child: which start of it is alive, how often it died, what follows.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{ChildExit, Exit};
 use crate::domain::restart::{Deaths, RestartPolicy, Tenure, Verdict};
+
+/// Never the same twice in a process: the exit of a child whose ward was replaced under the same
+/// name is no news to the new ward.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// One child in its parent's care.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ impl Ward {
     /// Notes a start and gives its generation.
     pub fn starts(&mut self, now: Duration) -> u64 {
         self.restarts += u64::from(self.generation > 0);
-        self.generation += 1;
+        self.generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed);
         self.started = now;
         self.quarantined = false;
         self.generation

@@ -217,3 +217,23 @@ async fn a_new_connection_decides_nothing_on_what_the_old_one_knew() {
     stage.control.clear_faults();
     stage.end().await;
 }
+
+/// Until it was looked up, nobody knows whether margin is on its way: margin that another guard adds
+/// meanwhile would be taken for it.
+#[actix::test]
+async fn what_must_be_looked_up_is_not_proven_by_the_margin_of_another_guard() {
+    let mut stage = Script::new().alone().play().await;
+    let (alpha, _) = stage.guarded("alpha", adding()).await;
+    let second = stage.guard(&alpha, adding()).await;
+    stage.armed(&second).await;
+    stage.mark();
+    failpoint::set("execution.sending", None, Deed::Panic(1));
+    stage.control.set_price(DANGER).unwrap();
+    stage
+        .wait_until("one fails", |event| matches!(event, Event::Failed { .. }))
+        .await;
+    stage.done(&alpha).await;
+    assert_eq!(stage.states(&alpha).await, [State::Failed, State::Done]);
+    assert_eq!(stage.effects(&alpha).len(), 1);
+    stage.end().await;
+}

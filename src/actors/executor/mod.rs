@@ -189,7 +189,11 @@ async fn look_up(shared: &Shared, work: Work) -> Next {
             not_found: 0,
             refusal: None,
         },
-        _ => Step::Send,
+        // By way of the intake, which knows whether another request to the position is in doubt.
+        _ => {
+            let (step, now) = (Step::Send, shared.clock.mono());
+            return Next::again(Work { step, ..work }, now);
+        }
     };
     Next::step(work, step)
 }

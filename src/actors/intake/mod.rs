@@ -25,6 +25,7 @@ use super::shared::Shared;
 use super::work::{Step, Work};
 use crate::domain::ids::{AccountId, ExecutionId, PositionId};
 use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
+use crate::journal::JournalError;
 use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, parent, start};
 use crate::telemetry::Event;
 
@@ -90,14 +91,14 @@ impl Intake {
 
     /// Hands out what waits: the most endangered of an idle account first.
     fn dispatch(&mut self, context: &mut Context<Self>) {
-        let proving = self.proving();
+        let in_doubt = self.in_doubt();
         while !self.draining {
             let next = self
                 .waiting
                 .iter()
                 .enumerate()
                 .filter(|(_, work)| !self.busy.contains_key(&work.account.tag.id))
-                .filter(|(_, work)| !work.must_not_disturb(&proving))
+                .filter(|(_, work)| !work.must_not_disturb(&in_doubt))
                 // Of equals the one that has waited longest: the first.
                 .max_by(|(i, a), (j, b)| a.danger.cmp(&b.danger).then(j.cmp(i)))
                 .map(|(index, _)| index);
@@ -120,12 +121,12 @@ impl Intake {
         }
     }
 
-    /// Positions of which it is being proven what became of a request.
-    fn proving(&self) -> HashSet<PositionId> {
+    /// Positions of which it is not known what became of a request.
+    fn in_doubt(&self) -> HashSet<PositionId> {
         let parked = self.parked.iter().map(|(_, work)| work);
         parked
             .chain(&self.waiting)
-            .filter(|work| matches!(work.step, Step::Prove { .. }))
+            .filter(|work| work.is_in_doubt())
             .map(|work| work.position)
             .collect()
     }
@@ -326,12 +327,14 @@ impl Intake {
                 .await
             {
                 Ok(()) => Ok(()),
-                Err(_) => {
+                // Nothing of it was ever sent. Any other error tells nothing of what was.
+                Err(JournalError::WrongState { .. }) => {
                     shared
                         .journal
                         .fail(work.id, "executor_died", evidence, now)
                         .await
                 }
+                Err(error) => Err(error),
             };
             if let Err(error) = settled {
                 tracing::error!(event = "store.failed", execution = %work.id, %error);
