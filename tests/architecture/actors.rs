@@ -21,25 +21,36 @@ const POINTS: [&str; 8] = [
     "Owner", "Owns", "In", "Out", "Bound", "Timers", "Death", "Stop",
 ];
 
-/// An actor: its file and the messages that it handles.
+/// An actor: its file, the messages that it handles, and those that its module says it sends.
 struct Found {
     path: String,
     handles: BTreeSet<String>,
+    tells: BTreeSet<String>,
 }
 
 fn actors(tree: &Tree) -> BTreeMap<String, Found> {
     let mut actors = BTreeMap::new();
-    for (path, code) in tree.code() {
-        for name in implemented(&code, "Actor for ") {
-            let handles = handled(&code).into_iter().collect();
+    let code = tree.code();
+    // A handler may stand in another file than its actor.
+    let handlers: Vec<_> = code.iter().flat_map(|(_, code)| handled(code)).collect();
+    for (path, code) in &code {
+        for name in implemented(code, "Actor for ") {
+            let own = handlers.iter().filter(|(actor, _)| *actor == name);
             let found = Found {
-                path: path.to_owned(),
-                handles,
+                path: (*path).to_owned(),
+                handles: own.map(|(_, message)| message.clone()).collect(),
+                tells: types(told(tree.text(path))),
             };
             actors.insert(name, found);
         }
     }
     actors
+}
+
+/// What the documentation of an actor's module says under `Out:`.
+fn told(text: &str) -> &str {
+    let out = text.split_once(" Out:").map_or("", |(_, rest)| rest);
+    out.split("- Bound:").next().unwrap_or_default()
 }
 
 /// The types of which a line says `impl ... what TYPE`.
@@ -58,12 +69,17 @@ fn implemented(code: &Code, what: &str) -> Vec<String> {
         .collect()
 }
 
-fn handled(code: &Code) -> Vec<String> {
+/// Actors and the messages that they handle.
+fn handled(code: &Code) -> Vec<(String, String)> {
     let handlers = code.text.split("Handler<").skip(1);
     let of_impl = handlers.filter_map(|rest| rest.split_once("> for "));
-    let messages = of_impl.map(|(message, _)| message.to_owned());
-    messages
-        .filter(|message| message.chars().all(char::is_alphanumeric))
+    let first_word = |rest: &str| {
+        let word = rest.split(|c: char| !c.is_alphanumeric()).next();
+        word.unwrap_or_default().to_owned()
+    };
+    of_impl
+        .filter(|(message, _)| message.chars().all(char::is_alphanumeric))
+        .map(|(message, actor)| (first_word(actor), message.to_owned()))
         .collect()
 }
 
@@ -149,10 +165,15 @@ fn untrue(tree: &Tree) -> Vec<String> {
                 "actors.md: {name}: In: it does not handle {message}"
             ));
         }
-        for message in types(point(section, "Out").unwrap_or_default()) {
-            if !messages.contains(&message) {
-                violations.push(format!("actors.md: {name}: Out: nobody handles {message}"));
-            }
+        let sent = types(point(section, "Out").unwrap_or_default());
+        for message in sent.iter().filter(|message| !messages.contains(message)) {
+            violations.push(format!("actors.md: {name}: Out: nobody handles {message}"));
+        }
+        for message in sent.symmetric_difference(&found.tells) {
+            let path = &found.path;
+            violations.push(format!(
+                "actors.md: {name}: Out: {path} differs on {message}"
+            ));
         }
     }
     violations
@@ -220,8 +241,17 @@ fn an_untrue_actors_md_is_seen() {
         &of(ACTOR, &SECTION.replace("`Watch`", "`Watch`, `Stop`")),
         "not handle Stop",
     );
-    assert_one(
-        &of(ACTOR, &SECTION.replace("c\n", "`Stop`\n")),
-        "Out: nobody handles Stop",
+    let telling = format!("//! - In: a. Out: `Stop`.\n//! - Bound: b\n{ACTOR}");
+    let section = SECTION.replace("c\n", "`Stop`\n");
+    assert_one(&of(&telling, &section), "Out: nobody handles Stop");
+    let elsewhere =
+        format!("{telling}impl Handler<Stop> for Other {{}}\nimpl Actor for Other {{}}");
+    let seen = of(&elsewhere, SECTION);
+    assert!(
+        seen.iter()
+            .any(|v| v.contains("Feed: Out: src/actors/x.rs differs on Stop")),
+        "{seen:#?}"
     );
+    let more = format!("{ACTOR}impl Handler<Drain> for Feed {{}}");
+    assert_one(&of(&more, SECTION), "In does not name Drain");
 }
