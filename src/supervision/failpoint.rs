@@ -2,7 +2,7 @@
 //! nothing of this is compiled in.
 
 /// Passes a named place on behalf of a key (an account, an execution). In test builds it panics or
-/// kills the process if it was told to by [`set`] or by `VIGIA_FAILPOINT=place=panic|kill`.
+/// kills the process if it was told to by `set` or by `VIGIA_FAILPOINT=place=panic|kill`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn pass(_place: &str, _key: &str) {}
