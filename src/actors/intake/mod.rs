@@ -11,6 +11,7 @@
 //!   from the journal and leaves those in hand alone.
 //! - Stop: nothing new is started; what waits stays written down.
 
+mod deaths;
 mod recover;
 
 use std::collections::{HashMap, HashSet};
@@ -24,17 +25,14 @@ use super::executor::{Executor, Finished, Run, Verdict};
 use super::shared::Shared;
 use super::work::{Step, Work};
 use crate::domain::ids::{AccountId, ExecutionId, PositionId};
-use crate::domain::restart::{Tenure, Verdict as RestartVerdict};
-use crate::journal::JournalError;
-use crate::supervision::{Child, ChildExit, OwnerGone, Ward, failpoint, parent, start};
+use crate::domain::restart::Tenure;
+use crate::supervision::{Child, OwnerGone, Ward, failpoint, parent, start};
 use crate::telemetry::Event;
 
 /// How soon unfinished executions are read again after the store refused.
 const STORE_RETRY: Duration = Duration::from_millis(250);
 /// How often executors are looked after.
 const BEAT: Duration = Duration::from_secs(1);
-/// Executors that may die over one execution before it is given up.
-const MOST_DEATHS: u32 = 3;
 
 pub use recover::{Served, TakeUp};
 
@@ -256,96 +254,6 @@ impl Handler<Finished> for Intake {
         if let Some(work) = seat.work.take() {
             self.settle(work, finished.verdict, context);
         }
-    }
-}
-
-impl Handler<ChildExit> for Intake {
-    type Result = ();
-
-    fn handle(&mut self, exit: ChildExit, context: &mut Context<Self>) {
-        let (now, roll) = (self.shared.clock.mono(), self.shared.clock.roll());
-        let index: Option<usize> = exit.child.parse().ok();
-        let Some(index) = index.filter(|seat| *seat < self.seats.len()) else {
-            return;
-        };
-        let seat = &mut self.seats[index];
-        let policy = &self.shared.tuning.restart;
-        let Some(verdict) = seat.ward.exited(&exit, now, policy, roll) else {
-            return;
-        };
-        seat.child = None;
-        let (actor, cause) = (format!("executor/{index}"), exit.exit.to_string());
-        self.shared.events.emit(Event::ActorDied {
-            actor: actor.clone(),
-            cause,
-        });
-        if let Some(mut work) = seat.work.take() {
-            work.deaths += 1;
-            work.step = Step::LookUp;
-            self.busy.remove(&work.account.tag.id);
-            if work.deaths < MOST_DEATHS {
-                self.park(work, now + STORE_RETRY, context);
-            } else {
-                self.give_up(work, context);
-            }
-        }
-        let (RestartVerdict::Restart { delay, .. } | RestartVerdict::Quarantine { retry: delay }) =
-            verdict;
-        let attempt = seat_attempt(&verdict);
-        let delay_ms = delay.as_millis() as u64;
-        self.shared.events.emit(Event::ActorRestarting {
-            actor,
-            attempt,
-            delay_ms,
-        });
-        context.run_later(delay, move |intake, context| {
-            intake.start_executor(index, context);
-            intake.dispatch(context);
-        });
-    }
-}
-
-fn seat_attempt(verdict: &RestartVerdict) -> u32 {
-    match verdict {
-        RestartVerdict::Restart { attempt, .. } => *attempt,
-        RestartVerdict::Quarantine { .. } => 0,
-    }
-}
-
-impl Intake {
-    /// An execution that kills its executors is a bug: it is set aside, loudly, so that it harms
-    /// nobody else. What it may have done is for a person to look at.
-    fn give_up(&mut self, work: Work, context: &mut Context<Self>) {
-        let shared = Arc::clone(&self.shared);
-        self.known.remove(&work.id);
-        let given_up = async move {
-            let evidence = serde_json::json!({ "executor_deaths": work.deaths });
-            let now = shared.clock.utc();
-            let settled = match shared
-                .journal
-                .uncertain(work.id, evidence.clone(), now)
-                .await
-            {
-                Ok(()) => Ok(()),
-                // Nothing of it was ever sent. Any other error tells nothing of what was.
-                Err(JournalError::WrongState { .. }) => {
-                    shared
-                        .journal
-                        .fail(work.id, "executor_died", evidence, now)
-                        .await
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = settled {
-                tracing::error!(event = "store.failed", execution = %work.id, %error);
-            }
-            shared.events.emit(Event::Alarm {
-                account: work.account.tag.clone(),
-                what: "executor_died",
-                detail: format!("execution {} was given up", work.id),
-            });
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(given_up));
     }
 }
 
