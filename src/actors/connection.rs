@@ -37,6 +37,9 @@ const BEAT: Duration = Duration::from_millis(500);
 /// After an own command the book is read again this soon.
 const AFTER_OWN_COMMAND: Duration = Duration::from_millis(200);
 
+/// After a command was refused the book is read this soon.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
 /// The automations that the account should have now.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
@@ -67,7 +70,7 @@ pub enum Learned {
     Closed(PositionId),
     /// A reading of all running trades.
     Running(Vec<Position>, Duration),
-    /// The credentials or the region were refused.
+    /// A command was refused for its credentials, rights or region.
     Refused(Refusal),
 }
 
@@ -556,8 +559,12 @@ impl Handler<Learned> for Connection {
                 self.publish();
                 return;
             }
-            Learned::Refused(refusal) => {
-                self.step(LinkEvent::Refused(refusal), context);
+            // What a command was refused may be its own affair (a right the key lacks): a reading
+            // tells whether the whole account is.
+            Learned::Refused(_) => {
+                if !matches!(self.health, Health::Unauthorized | Health::Blocked) {
+                    self.read_in(AFTER_REFUSAL, context);
+                }
                 return;
             }
         }

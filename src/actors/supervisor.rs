@@ -32,6 +32,9 @@ use crate::telemetry::{AccountTag, Event};
 /// How often a stopping service looks whether its executions have ended.
 const DRAIN_BEAT: Duration = Duration::from_millis(10);
 
+/// So many looks in a row that find nothing in hand mean that all has ended.
+const DRAIN_CALM: u32 = 3;
+
 /// Stops taking work and lets running executions end. Answers how many were still in hand when the
 /// deadline came.
 #[derive(Message)]
@@ -456,8 +459,15 @@ impl Handler<Stop> for Supervisor {
         let shared = Arc::clone(&self.shared);
         let draining = async move {
             let deadline = shared.clock.mono() + shared.tuning.stop_deadline;
-            while !shared.in_hand.is_empty() && shared.clock.mono() < deadline {
+            // What was given out just before may not be in hand yet.
+            let mut calm = 0;
+            while calm < DRAIN_CALM && shared.clock.mono() < deadline {
                 tokio::time::sleep(DRAIN_BEAT).await;
+                calm = if shared.in_hand.is_empty() {
+                    calm + 1
+                } else {
+                    0
+                };
             }
             shared.in_hand.len()
         };

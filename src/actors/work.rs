@@ -69,6 +69,8 @@ pub struct Work {
     pub attempts: u32,
     /// Readings for a proof that failed in a row.
     pub unread: u32,
+    /// A request of it may have been applied at some time without our knowing.
+    pub doubted: bool,
     /// Executors that died over it.
     pub deaths: u32,
 }
@@ -96,6 +98,7 @@ impl Work {
             step: Step::Send,
             attempts: 0,
             unread: 0,
+            doubted: false,
             deaths: 0,
         }
     }
@@ -131,6 +134,7 @@ impl Work {
             step: Step::LookUp,
             attempts: 0,
             unread: 0,
+            doubted: false,
             deaths: 0,
         }
     }

@@ -191,9 +191,9 @@ impl Book {
             }
             !gone
         });
-        // A dirty trade that a later reading does not list has not been filled, or is gone again.
+        // A dirty trade that is not listed for so long has not been filled, or is gone again.
         self.dirty
-            .retain(|id, at| requested_at < *at || seen.contains(id));
+            .retain(|_, at| requested_at < *at + EVENT_FOLLOWS);
     }
 
     /// What came or went and whose event has had its time is drift, and a socket that did not tell

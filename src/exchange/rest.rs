@@ -213,7 +213,8 @@ impl Rest {
             amount: amount.0,
         };
         let call = Call::post("/futures/isolated/trade/add-margin", &body, Effect::Repeats)?;
-        let trade = self.signed(&call, who, Some(signed_at)).await?;
+        let trade: wire::Trade = self.signed(&call, who, Some(signed_at)).await?;
+        is_of(&trade, id, parse::is_running(&trade)).map_err(unreadable(Effect::Repeats))?;
         parse::position(&trade).map_err(unreadable(Effect::Repeats))
     }
 
@@ -229,7 +230,8 @@ impl Rest {
     ) -> Result<ClosedTrade, ExchangeError> {
         let body = wire::Id { id: id.0 };
         let call = Call::post("/futures/isolated/trade/close", &body, Effect::Idempotent)?;
-        let trade = self.signed(&call, who, Some(signed_at)).await?;
+        let trade: wire::Trade = self.signed(&call, who, Some(signed_at)).await?;
+        is_of(&trade, id, trade.closed).map_err(unreadable(Effect::Idempotent))?;
         parse::closed_trade(&trade).map_err(unreadable(Effect::Idempotent))
     }
 
@@ -269,7 +271,7 @@ impl Rest {
         let first = self.send(call, Some((who, at))).await;
         match first {
             Err(error) if error.class == Class::Unauthorized => {
-                if self.measure_clock().await.is_err() {
+                if self.clock.is_to_be_measured() && self.measure_clock().await.is_err() {
                     return Err(error);
                 }
                 let now = self.clock.now();
@@ -408,6 +410,16 @@ fn transport(error: &reqwest::Error, effect: Effect) -> ExchangeError {
         "the connection broke"
     };
     ExchangeError::new(reached, effect, None, None, what)
+}
+
+/// Whether an answer is about the trade it should be about, in the state that the command brings.
+fn is_of(trade: &wire::Trade, id: PositionId, as_commanded: bool) -> Result<(), Unreadable> {
+    if trade.id == id.0 && as_commanded {
+        return Ok(());
+    }
+    Err(Unreadable(
+        "it is of another trade, or of another state".to_owned(),
+    ))
 }
 
 /// An answer that cannot be read: after a command its effect is unknown.

@@ -42,11 +42,27 @@ pub(super) async fn prove(shared: &Shared, work: Work) -> Next {
         Ok(found) => found,
         Err(error) => return unread(shared, work, &error),
     };
-    let Step::Prove { action, before, .. } = work.step else {
-        return Next::step(work, Step::LookUp);
+    let (action, before, refused) = match &work.step {
+        Step::Prove {
+            action,
+            before,
+            refusal,
+            ..
+        } => (*action, *before, refusal.is_some()),
+        _ => return Next::step(work, Step::LookUp),
+    };
+    let work = Work {
+        doubted: work.doubted || !refused,
+        ..work
     };
     match (action, before, found) {
         (_, _, Found::Nowhere) => nowhere(shared, work).await,
+        // Refused, and no earlier request of ours can have closed it: somebody else did.
+        (Action::ClosePosition, _, Found::Ended(closed)) if refused && !work.doubted => {
+            work.account.connection.tell(Learned::Closed(work.position));
+            let evidence = json!({ "exitPrice": closed.exit_price, "pl": closed.pl });
+            record::fail(shared, work, "position_gone".to_owned(), evidence).await
+        }
         (Action::ClosePosition, _, Found::Ended(closed)) => {
             let outcome = json!({
                 "proof": "the trade is closed", "pl": closed.pl,

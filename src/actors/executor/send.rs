@@ -24,8 +24,15 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
     };
     let view = work.account.view.load_full();
     let now = shared.clock.mono();
-    if view.read_at.is_none() || work.account.network.price.seen(now).is_none() {
+    let Some(read_at) = view.read_at else {
         return Next::again_soon(shared, work);
+    };
+    if work.account.network.price.seen(now).is_none() {
+        return Next::again_soon(shared, work);
+    }
+    // Even margin is not added on a book that nothing has confirmed for so long.
+    if now.saturating_sub(read_at) >= shared.tuning.link.book_blind {
+        return read_first(shared, work).await;
     }
     let row = view.row(work.position);
     let usable = work
