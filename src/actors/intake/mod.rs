@@ -23,7 +23,7 @@ use actix::prelude::*;
 use super::connection::ExecutionEnded;
 use super::executor::{Executor, Finished, Run, Verdict};
 use super::shared::Shared;
-use super::work::{Step, Work};
+use super::work::Work;
 use crate::domain::ids::{AccountId, ExecutionId, PositionId};
 use crate::domain::restart::Tenure;
 use crate::supervision::{Child, OwnerGone, Ward, failpoint, parent, start};
