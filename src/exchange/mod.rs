@@ -1,6 +1,7 @@
 //! LN Markets, as a client sees it: signing, the wire, REST v3, Stream v1, the budgets that the
 //! exchange sets, and what its errors mean. Wire types do not leave this folder.
 
+mod answer;
 mod clock;
 mod error;
 mod network;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::answer::{is_of, read_bounded, retry_after, transport, unreadable};
 use super::error::{Class, Effect, ExchangeError, Reached};
 use super::parse::{self, AccountReading, ClosedTrade, Ticker, Unreadable};
 use super::{ExchangeClock, Network, sign, wire};
@@ -24,8 +25,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A proof that a request was not applied counts from its first signature, and leaves a margin of
 /// 10 s. What is signed anew later than this could still be accepted when it counts as absent.
 const SIGNED_ANEW_WITHIN: chrono::Duration = chrono::Duration::seconds(5);
-/// No answer the exchange has reason to give is longer.
-const MOST_BYTES: usize = 8 << 20;
 /// How far back a closed trade is looked for.
 const CLOSED_PAGE: usize = 100;
 
@@ -360,72 +359,5 @@ impl Rest {
         put("lnm-access-timestamp", &timestamp.to_string())?;
         put("lnm-access-signature", &signature)?;
         Ok(headers)
-    }
-}
-
-async fn read_bounded(mut answer: Response, effect: Effect) -> Result<Vec<u8>, ExchangeError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer
-        .chunk()
-        .await
-        .map_err(|error| transport(&error, effect))?
-    {
-        if body.len() + chunk.len() > MOST_BYTES {
-            return Err(unreadable(effect)(Unreadable(
-                "the answer is too long".to_owned(),
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn retry_after(answer: &Response) -> Option<Duration> {
-    const LONGEST: f64 = 3600.0;
-    let seconds: f64 = answer
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()?;
-    (0.0..=LONGEST)
-        .contains(&seconds)
-        .then(|| Duration::from_secs_f64(seconds))
-}
-
-fn transport(error: &reqwest::Error, effect: Effect) -> ExchangeError {
-    let reached = if error.is_connect() {
-        Reached::Nothing
-    } else {
-        Reached::PerhapsReceived
-    };
-    let what = if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else if error.is_builder() {
-        "the request could not be made"
-    } else {
-        "the connection broke"
-    };
-    ExchangeError::new(reached, effect, None, None, what)
-}
-
-/// Whether an answer is about the trade it should be about, in the state that the command brings.
-fn is_of(trade: &wire::Trade, id: PositionId, as_commanded: bool) -> Result<(), Unreadable> {
-    if trade.id == id.0 && as_commanded {
-        return Ok(());
-    }
-    Err(Unreadable(
-        "it is of another trade, or of another state".to_owned(),
-    ))
-}
-
-/// An answer that cannot be read: after a command its effect is unknown.
-fn unreadable(effect: Effect) -> impl Fn(Unreadable) -> ExchangeError {
-    move |error| {
-        let message = format!("the answer cannot be read: {error}");
-        ExchangeError::new(Reached::PerhapsReceived, effect, None, None, message)
     }
 }

@@ -227,7 +227,11 @@ async fn refused(
             let evidence = json!({ "error": error.to_string() });
             record::fail(shared, work, format!("rejected: {error}"), evidence).await
         }
-        Class::Unauthorized | Class::Blocked => refused_for_good(shared, work, error).await,
+        Class::Unauthorized | Class::Blocked => {
+            work.account.connection.tell(Learned::CommandRefused);
+            let evidence = json!({ "error": error.to_string() });
+            record::fail(shared, work, format!("refused: {error}"), evidence).await
+        }
     }
 }
 

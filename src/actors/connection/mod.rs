@@ -1,0 +1,306 @@
+//! `Connection`: one account at the exchange: its book, its socket, and the readings that take over
+//! when the socket is lost.
+//!
+//! - Owner: `Supervisor`, one for each account. Set aside when it dies too often.
+//! - Owns: the book, the account's socket, its automations, the account's `View`.
+//! - In: socket events, `Learned` from executors, `Plans`, `ExecutionEnded`, `FeedStarted`. Out:
+//!   `BookChanged`, `ExecutionEnded` and `FeedStarted` to its automations.
+//! - Bound: one reading of the book at a time, within the key's rate budget; 1024 frames wait.
+//! - Death: book and socket are lost and read again; automations end and start with it; running
+//!   executions do not.
+//! - Stop: socket and automations end; nothing is lost.
+
+mod automations;
+mod learned;
+mod reading;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::automation::{AutomationPlan, BookChanged};
+use super::shared::{Account, Row, Shared, View};
+use super::socket_stream::{FromSocket, events};
+use crate::domain::book::Book;
+use crate::domain::connection::{Effect, Event as LinkEvent, Health, Link, Sight};
+use crate::domain::ids::AutomationId;
+use crate::domain::units::Sats;
+use crate::exchange::{Frame, Socket, SocketEvent, SocketPlan, Topic};
+use crate::supervision::failpoint;
+use crate::telemetry::Event;
+use automations::Automated;
+
+#[cfg(feature = "failpoints")]
+pub use automations::CrashAutomation;
+pub use automations::{ExecutionEnded, FeedStarted, Plans};
+pub use learned::Learned;
+pub(super) use reading::refusal_of;
+
+/// How often state and nearness are looked at.
+const BEAT: Duration = Duration::from_millis(500);
+/// See the module's documentation.
+pub struct Connection {
+    shared: Arc<Shared>,
+    account: Arc<Account>,
+    book: Book,
+    link: Link,
+    health: Health,
+    started_at: Duration,
+    balance: Option<Sats>,
+    balance_at: Option<Duration>,
+    reading_since: Option<Duration>,
+    read_at: Duration,
+    read_timer: Option<SpawnHandle>,
+    socket: Option<Socket>,
+    socket_number: u64,
+    automations: HashMap<AutomationId, Automated>,
+}
+
+impl Connection {
+    /// A connection that knows nothing yet of its account but what it should watch.
+    pub fn new(shared: Arc<Shared>, account: Arc<Account>, plans: Vec<AutomationPlan>) -> Self {
+        let automated = |plan: AutomationPlan| (plan.id.clone(), Automated::new(plan));
+        Self {
+            shared,
+            account,
+            book: Book::default(),
+            link: Link::default(),
+            health: Health::Starting,
+            started_at: Duration::ZERO,
+            balance: None,
+            balance_at: None,
+            reading_since: None,
+            read_at: Duration::ZERO,
+            read_timer: None,
+            socket: None,
+            socket_number: 0,
+            automations: plans.into_iter().map(automated).collect(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.shared.clock.mono()
+    }
+
+    fn step(&mut self, event: LinkEvent, context: &mut Context<Self>) {
+        let (now, roll) = (self.now(), self.shared.clock.roll());
+        // Both at once, where a reading that HTTP waited for also completes the sync of a socket.
+        let mut switches = vec![];
+        for effect in self.link.step(event, now, roll, &self.shared.tuning.link) {
+            match effect {
+                Effect::ReadNow => self.read_in(Duration::ZERO, context),
+                Effect::ReadIn(pause) => self.read_in(pause, context),
+                Effect::ConnectIn(pause) => {
+                    context.run_later(pause, Self::connect);
+                }
+                Effect::DropSocket => self.forget_socket(),
+                Effect::Switched {
+                    from,
+                    to,
+                    gap,
+                    cause,
+                } => {
+                    let gap_ms = gap.as_millis() as u64;
+                    let account = self.account.tag.clone();
+                    switches.push(Event::TransportSwitched {
+                        account,
+                        from,
+                        to,
+                        gap_ms,
+                        cause,
+                    });
+                }
+            }
+        }
+        // The view first: whoever hears of the switch finds it there.
+        self.report();
+        for switched in switches {
+            self.shared.events.emit(switched);
+        }
+    }
+
+    fn connect(&mut self, context: &mut Context<Self>) {
+        if self.link.has_socket() {
+            return;
+        }
+        let now = self.now();
+        let permit = match self.account.network.sockets.open(true, now) {
+            Ok(permit) => permit,
+            Err(free_at) => {
+                context.run_later(free_at.saturating_sub(now), Self::connect);
+                return;
+            }
+        };
+        self.socket_number += 1;
+        let plan = SocketPlan {
+            credentials: Some(Arc::clone(&self.account.credentials)),
+            topics: vec![Topic::IsolatedTrades],
+        };
+        let network = &self.account.network;
+        let (socket, receiver) = Socket::open(
+            &network.network,
+            plan,
+            network.exchange_clock().clone(),
+            self.shared.tuning.stream,
+            permit,
+        );
+        self.socket = Some(socket);
+        context.add_stream(events(self.socket_number, receiver));
+        self.step(LinkEvent::SocketOpening, context);
+    }
+
+    fn forget_socket(&mut self) {
+        self.socket = None;
+        // What the old socket still says is no news.
+        self.socket_number += 1;
+    }
+
+    fn beat(&mut self, context: &mut Context<Self>) {
+        let stuck = self.shared.tuning.link.stuck;
+        if self
+            .reading_since
+            .is_some_and(|since| self.now() >= since + stuck)
+        {
+            let tag = &self.account.tag;
+            tracing::error!(
+                event = "actor.stuck", account_id = %tag.id, account_name = %tag.name,
+                "a reading neither came back nor failed"
+            );
+            context.stop();
+            return;
+        }
+        self.report();
+        let sooner = self.now() + self.shared.tuning.link.read_near;
+        if self.health == Health::Live && self.read_at > sooner && self.is_near() {
+            self.read_in(Duration::ZERO, context);
+        }
+        context.run_later(BEAT, Self::beat);
+    }
+
+    fn current_health(&self) -> Health {
+        let (now, freshness) = (self.now(), &self.shared.tuning.freshness);
+        let price = &self.account.network.price;
+        let sight = match price.usable(now, freshness) {
+            Some(_) => Sight::Clear,
+            None if now < self.started_at + freshness.blind && price.seen(now).is_none() => {
+                Sight::Awaited
+            }
+            None => Sight::Lost,
+        };
+        self.link.health(sight, now, &self.shared.tuning.link)
+    }
+
+    fn report(&mut self) {
+        let (from, to) = (self.health, self.current_health());
+        let transport = self.link.transport();
+        let shown = self.account.view.load();
+        if from == to && shown.transport == transport && shown.switches == self.link.switches() {
+            return;
+        }
+        self.health = to;
+        self.publish_view();
+        if from != to {
+            let account = self.account.tag.clone();
+            self.shared.events.emit(Event::ConnectionState {
+                account,
+                from,
+                to,
+                transport,
+            });
+        }
+    }
+
+    fn publish_view(&self) {
+        let rows = self
+            .book
+            .rows()
+            .map(|(position, read_at)| Row {
+                position: position.clone(),
+                read_at,
+            })
+            .collect();
+        self.account.view.store(Arc::new(View {
+            health: self.health,
+            transport: self.link.transport(),
+            switches: self.link.switches(),
+            rows,
+            balance: self.balance,
+            read_at: self.link.read_at(),
+        }));
+    }
+
+    fn publish(&self) {
+        self.publish_view();
+        for child in self
+            .automations
+            .values()
+            .filter_map(|automated| automated.child.as_ref())
+        {
+            child.addr().do_send(BookChanged);
+        }
+    }
+}
+
+impl Actor for Connection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        failpoint::pass("connection.started", &self.account.tag.name);
+        self.started_at = self.now();
+        // What an earlier one knew of the account is not to be acted upon.
+        self.publish_view();
+        let ids: Vec<_> = self.automations.keys().cloned().collect();
+        for id in ids {
+            self.start_automation(&id, context);
+        }
+        self.read_in(Duration::ZERO, context);
+        self.connect(context);
+        self.beat(context);
+    }
+}
+
+impl StreamHandler<FromSocket> for Connection {
+    fn handle(&mut self, FromSocket(number, event): FromSocket, context: &mut Context<Self>) {
+        if number != self.socket_number {
+            return;
+        }
+        match event {
+            SocketEvent::Ready => self.step(LinkEvent::SocketReady, context),
+            SocketEvent::Frame(Frame::Trade { id, event }, at) => {
+                if self.book.event(id, event, at) {
+                    self.publish();
+                }
+                if self.book.is_dirty() {
+                    self.read_in(Duration::ZERO, context);
+                }
+            }
+            SocketEvent::Frame(..) => {}
+            SocketEvent::Undecodable(detail) => {
+                let tag = &self.account.tag;
+                tracing::warn!(
+                    event = "frame.undecodable", account_id = %tag.id, account_name = %tag.name, detail
+                );
+            }
+            SocketEvent::Lost(cause, detail) => {
+                self.forget_socket();
+                let (actor, cause) = (
+                    format!("connection/{}", self.account.tag.name),
+                    cause.as_str(),
+                );
+                self.shared.events.emit(Event::SocketLost {
+                    actor,
+                    cause,
+                    detail,
+                });
+                self.step(LinkEvent::SocketLost(cause), context);
+            }
+        }
+    }
+
+    /// The end of a socket is no end of the connection.
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+crate::crashable!(Connection);

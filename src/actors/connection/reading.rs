@@ -1,0 +1,175 @@
+//! Reading the book and the balance over HTTP: often near danger, within the key's rate budget, one
+//! at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::Connection;
+use crate::domain::book::ReadOutcome;
+use crate::domain::connection::{Event as LinkEvent, Refusal, is_near};
+use crate::domain::position::Position;
+use crate::exchange::{Class, ExchangeError, Spend};
+use crate::supervision::failpoint;
+use crate::telemetry::Event;
+
+impl Connection {
+    pub(super) fn read_in(&mut self, pause: Duration, context: &mut Context<Self>) {
+        self.read_at = self.now() + pause;
+        if let Some(timer) = self.read_timer.take() {
+            context.cancel_future(timer);
+        }
+        if pause.is_zero() {
+            self.read(context);
+        } else {
+            self.read_timer = Some(context.run_later(pause, Self::read));
+        }
+    }
+
+    fn read(&mut self, context: &mut Context<Self>) {
+        let now = self.now();
+        if self.reading_since.is_some() {
+            // Its answer schedules the next one; an earlier wish is kept by `read_at`.
+            return;
+        }
+        if let Err(free_at) = self.account.rate.spend(Spend::Read, now) {
+            let pause = free_at.saturating_sub(now).max(Duration::from_millis(1));
+            self.read_timer = Some(context.run_later(pause, Self::read));
+            return;
+        }
+        self.reading_since = Some(now);
+        let account = Arc::clone(&self.account);
+        let answer = async move {
+            failpoint::linger("connection.reading", &account.tag.name).await;
+            account.network.rest.running(&account.credentials).await
+        };
+        let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {
+            connection.reading_since = None;
+            connection.take_reading(answer, now, context);
+        };
+        context.spawn(actix::fut::wrap_future::<_, Self>(answer).map(taken));
+    }
+
+    fn take_reading(
+        &mut self,
+        answer: Result<Vec<Position>, ExchangeError>,
+        requested_at: Duration,
+        context: &mut Context<Self>,
+    ) {
+        match answer {
+            Ok(running) => {
+                // Asked for while this one was under way: one more, when it was asked for.
+                let wished_at = self.read_at;
+                self.apply_reading(running, requested_at, context);
+                let (now, period) = (self.now(), self.read_period());
+                let pause = if wished_at > requested_at {
+                    period.min(wished_at.saturating_sub(now))
+                } else {
+                    period
+                };
+                self.read_in(pause, context);
+                self.step(LinkEvent::Read { requested_at }, context);
+                self.publish();
+                self.read_balance(context);
+            }
+            Err(error) => self.reading_failed(&error, context),
+        }
+    }
+
+    fn reading_failed(&mut self, error: &ExchangeError, context: &mut Context<Self>) {
+        let tag = &self.account.tag;
+        tracing::warn!(event = "reading.failed", account_id = %tag.id, account_name = %tag.name, %error);
+        if let Class::Retryable { after: Some(after) } = error.class {
+            self.account.rate.silence(self.now() + after);
+        }
+        let event = refusal_of(error).map_or(LinkEvent::ReadFailed, LinkEvent::Refused);
+        self.step(event, context);
+    }
+
+    pub(super) fn apply_reading(
+        &mut self,
+        running: Vec<Position>,
+        requested_at: Duration,
+        context: &mut Context<Self>,
+    ) {
+        let outcome = self.book.read(running, requested_at);
+        let ReadOutcome {
+            drift,
+            missed_event,
+            read_again_at,
+            ..
+        } = outcome;
+        for drift in drift {
+            self.shared.events.emit(Event::BookDrift {
+                account: self.account.tag.clone(),
+                position: drift.position,
+                field: drift.field,
+                had: drift.had,
+                has: drift.has,
+            });
+        }
+        if missed_event {
+            self.step(LinkEvent::SocketDeaf, context);
+        }
+        if let Some(at) = read_again_at {
+            let pause = at.saturating_sub(self.now());
+            context.run_later(pause, |connection, context| {
+                connection.read_in(Duration::ZERO, context);
+            });
+        }
+    }
+
+    fn read_balance(&mut self, context: &mut Context<Self>) {
+        let now = self.now();
+        let due = self
+            .balance_at
+            .is_none_or(|at| now >= at + self.shared.tuning.link.read_far);
+        if !due || self.account.rate.spend(Spend::Read, now).is_err() {
+            return;
+        }
+        let account = Arc::clone(&self.account);
+        let answer = async move { account.network.rest.account(&account.credentials).await };
+        let taken = move |answer, connection: &mut Self, _: &mut Context<Self>| {
+            if let Ok(crate::exchange::AccountReading { balance }) = answer {
+                connection.balance = Some(balance);
+                connection.balance_at = Some(now);
+                connection.publish();
+            }
+        };
+        context.spawn(actix::fut::wrap_future::<_, Self>(answer).map(taken));
+    }
+
+    /// Often near a trigger or liquidation, seldom far from both.
+    fn read_period(&self) -> Duration {
+        let windows = &self.shared.tuning.link;
+        if self.book.is_dirty() || self.is_near() {
+            windows.read_near
+        } else {
+            windows.read_far
+        }
+    }
+
+    pub(super) fn is_near(&self) -> bool {
+        let Some(seen) = self.account.network.price.seen(self.now()) else {
+            return self.book.rows().next().is_some();
+        };
+        self.book.rows().any(|(position, _)| {
+            let levels: Vec<_> = self
+                .automations
+                .values()
+                .map(|automated| automated.plan.rule.level(position))
+                .collect();
+            is_near(position, &levels, seen.price)
+        })
+    }
+}
+
+/// What a refused request says of the whole account, if it does.
+pub(in crate::actors) fn refusal_of(error: &ExchangeError) -> Option<Refusal> {
+    match error.class {
+        Class::Unauthorized => Some(Refusal::Unauthorized),
+        Class::Blocked => Some(Refusal::Blocked),
+        _ => None,
+    }
+}

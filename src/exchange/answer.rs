@@ -1,0 +1,88 @@
+//! Answers of the exchange and what went wrong on the way to them: bounded, and never taken for
+//! something they are not.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::RETRY_AFTER;
+
+use super::error::{Effect, ExchangeError, Reached};
+use super::parse::Unreadable;
+use super::wire;
+use crate::domain::ids::PositionId;
+
+/// No answer the exchange has reason to give is longer.
+const MOST_BYTES: usize = 8 << 20;
+pub(super) async fn read_bounded(
+    mut answer: Response,
+    effect: Effect,
+) -> Result<Vec<u8>, ExchangeError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer
+        .chunk()
+        .await
+        .map_err(|error| transport(&error, effect))?
+    {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(unreadable(effect)(Unreadable(
+                "the answer is too long".to_owned(),
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+pub(super) fn retry_after(answer: &Response) -> Option<Duration> {
+    const LONGEST: f64 = 3600.0;
+    let seconds: f64 = answer
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
+    (0.0..=LONGEST)
+        .contains(&seconds)
+        .then(|| Duration::from_secs_f64(seconds))
+}
+
+pub(super) fn transport(error: &reqwest::Error, effect: Effect) -> ExchangeError {
+    let reached = if error.is_connect() {
+        Reached::Nothing
+    } else {
+        Reached::PerhapsReceived
+    };
+    let what = if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_builder() {
+        "the request could not be made"
+    } else {
+        "the connection broke"
+    };
+    ExchangeError::new(reached, effect, None, None, what)
+}
+
+/// Whether an answer is about the trade it should be about, in the state that the command brings.
+pub(super) fn is_of(
+    trade: &wire::Trade,
+    id: PositionId,
+    as_commanded: bool,
+) -> Result<(), Unreadable> {
+    if trade.id == id.0 && as_commanded {
+        return Ok(());
+    }
+    Err(Unreadable(
+        "it is of another trade, or of another state".to_owned(),
+    ))
+}
+
+/// An answer that cannot be read: after a command its effect is unknown.
+pub(super) fn unreadable(effect: Effect) -> impl Fn(Unreadable) -> ExchangeError {
+    move |error| {
+        let message = format!("the answer cannot be read: {error}");
+        ExchangeError::new(Reached::PerhapsReceived, effect, None, None, message)
+    }
+}
