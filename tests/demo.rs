@@ -118,6 +118,16 @@ fn without_guards_the_same_market_liquidates() {
     );
 }
 
+#[test]
+fn a_market_without_danger_is_no_failure() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let candles = "time,open,high,low,close\n2022-01-20T00:00:00Z,40000,40100,39990,40090\n";
+    std::io::Write::write_all(&mut file, candles.as_bytes()).unwrap();
+    let demo = demo(&["--speed", "max", "--prices", file.path().to_str().unwrap()]);
+    assert_eq!(demo.number("/triggers"), 0, "{}", demo.said);
+    assert!(demo.ok, "{}", demo.said);
+}
+
 /// Runs where the file is named: it is no part of the repository.
 #[test]
 fn guards_save_every_position_of_a_real_crash() {

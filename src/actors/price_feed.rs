@@ -155,6 +155,7 @@ impl PriceFeed {
         self.connect_at = now + pause;
         let actor = self.name();
         self.shared.events.emit(Event::SocketLost {
+            account: None,
             actor,
             cause,
             detail,

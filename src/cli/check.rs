@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::output::say;
 use super::{Global, outlook};
 use crate::app::Prepared;
 
@@ -56,7 +57,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let outlooks = if args.offline {
         vec![]
     } else {
-        outlook::read(&prepared).await?
+        outlook::read(&prepared, None).await?
     };
     for outlook in &outlooks {
         let read = match &outlook.error {
@@ -73,14 +74,14 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     }
     if args.json {
         let all = serde_json::json!({ "findings": findings, "outlook": outlooks });
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        say(serde_json::to_string_pretty(&all)?)?;
     } else {
         for finding in &findings {
             let mark = if finding.ok { "ok  " } else { "FAIL" };
-            println!("{mark} {}: {}", finding.what, finding.detail);
+            say(format_args!("{mark} {}: {}", finding.what, finding.detail))?;
         }
         for line in outlooks.iter().flat_map(outlook::Outlook::lines) {
-            println!("     {line}");
+            say(format_args!("     {line}"))?;
         }
     }
     prepared.store.close().await;

@@ -13,6 +13,7 @@ mod key;
 mod migrate;
 mod names;
 mod outlook;
+mod output;
 mod preview;
 mod rule_check;
 mod run;
@@ -94,7 +95,7 @@ pub fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::note(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::format::{percent, usd};
 use crate::actors::NetworkShared;
@@ -21,6 +22,8 @@ use crate::store::{Account, Automation};
 const AT_ONCE: usize = 16;
 /// Accounts that are not read by then are said to be.
 const WITHIN: Duration = Duration::from_secs(10);
+/// All reading before the service starts: nobody is guarded meanwhile.
+pub(super) const BEFORE_THE_START: Duration = Duration::from_secs(2);
 
 /// What one account's reading says.
 #[derive(Debug, Serialize)]
@@ -47,15 +50,19 @@ pub(super) struct RuleOutlook {
     pub fires_now: bool,
 }
 
-/// Reads all active accounts.
-pub(super) async fn read(prepared: &Prepared) -> Result<Vec<Outlook>> {
+/// Reads all active accounts, those that can be read within `all_within`.
+pub(super) async fn read(
+    prepared: &Prepared,
+    all_within: Option<Duration>,
+) -> Result<Vec<Outlook>> {
+    let end = all_within.and_then(|within| Instant::now().checked_add(within));
     let accounts: Vec<Account> = prepared.store.accounts().await?.rows;
     let accounts: Vec<_> = accounts
         .into_iter()
         .filter(|account| account.is_active)
         .collect();
     let automations = prepared.store.automations(None).await?.rows;
-    let prices = prices(prepared, &accounts).await;
+    let prices = prices(prepared, &accounts, end).await;
     let outlooks = stream::iter(accounts)
         .map(|account| {
             let rules: Vec<_> = automations
@@ -63,7 +70,7 @@ pub(super) async fn read(prepared: &Prepared) -> Result<Vec<Outlook>> {
                 .filter(|rule| rule.account_id == account.id && rule.is_active && rule.live)
                 .cloned()
                 .collect();
-            one(prepared, account, rules, &prices)
+            one(prepared, account, rules, &prices, end)
         })
         .buffered(AT_ONCE);
     Ok(outlooks.collect().await)
@@ -73,6 +80,7 @@ pub(super) async fn read(prepared: &Prepared) -> Result<Vec<Outlook>> {
 async fn prices(
     prepared: &Prepared,
     accounts: &[Account],
+    end: Option<Instant>,
 ) -> HashMap<String, Result<Price, String>> {
     let mut prices = HashMap::new();
     for account in accounts {
@@ -81,7 +89,7 @@ async fn prices(
             continue;
         }
         let price = match prepared.networks.get(name) {
-            Some(network) => price(prepared, network).await,
+            Some(network) => in_time(end, price(prepared, network)).await,
             None => Err(format!("its network {name} is not configured")),
         };
         prices.insert(name.clone(), price);
@@ -114,17 +122,30 @@ async fn one(
     account: Account,
     rules: Vec<Automation>,
     prices: &HashMap<String, Result<Price, String>>,
+    end: Option<Instant>,
 ) -> Outlook {
-    let reading = tokio::time::timeout(WITHIN, read_one(prepared, &account, rules, prices)).await;
-    let (rules, error) = match reading {
-        Ok(Ok(rules)) => (rules, None),
-        Ok(Err(error)) => (vec![], Some(error)),
-        Err(_) => (vec![], Some("it was not read in time".to_owned())),
+    let reading = read_one(prepared, &account, rules, prices);
+    let (rules, error) = match in_time(end, reading).await {
+        Ok(rules) => (rules, None),
+        Err(error) => (vec![], Some(error)),
     };
     Outlook {
         account: account.name,
         error,
         rules,
+    }
+}
+
+/// What is read within [`WITHIN`], and before `end`.
+async fn in_time<T>(
+    end: Option<Instant>,
+    reading: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    let own = Instant::now() + WITHIN;
+    let end = end.map_or(own, |end| end.min(own));
+    match tokio::time::timeout_at(end, reading).await {
+        Ok(read) => read,
+        Err(_) => Err("it was not read in time".to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use super::output::say;
 use super::{Global, outlook};
 use crate::admin::Admin;
 use crate::app::Prepared;
@@ -30,9 +31,9 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
             "this version takes no jobs"
         );
     }
-    for outlook in outlook::read(&prepared).await? {
+    for outlook in outlook::read(&prepared, Some(outlook::BEFORE_THE_START)).await? {
         for line in outlook.lines() {
-            println!("{line}");
+            say(line)?;
         }
     }
     let mut app = prepared.start(args.dry_run);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::Global;
+use super::output::say;
 use crate::simulator::{
     AccountConfig, Cadence, Limits, Simulator, SimulatorConfig, SimulatorError, Speed, Tape,
 };
@@ -69,9 +70,12 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         }
         other => other.into(),
     })?;
-    println!("REST     {}", simulator.api_url());
-    println!("stream   {}", simulator.stream_url());
-    println!("control  http://{}/_control/", simulator.addr());
+    say(format_args!("REST     {}", simulator.api_url()))?;
+    say(format_args!("stream   {}", simulator.stream_url()))?;
+    say(format_args!(
+        "control  http://{}/_control/",
+        simulator.addr()
+    ))?;
     tokio::signal::ctrl_c().await?;
     simulator.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `vigia status`: how the service is, once.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::Global;
 use super::format::{percent, thousands, usd};
+use super::output::say;
 use crate::admin::{Access, AccountReport, StatusReport};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -35,9 +37,9 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         )
     })?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say(serde_json::to_string_pretty(&report)?)?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -56,29 +58,30 @@ async fn ask(access: &Access) -> Result<StatusReport> {
     Ok(answer.json().await?)
 }
 
-fn print(report: &StatusReport) {
+fn print(report: &StatusReport) -> io::Result<()> {
     let mode = if report.dry_run { ", dry run" } else { "" };
-    println!(
+    say(format_args!(
         "vigia {}   pid {}   up {} s{mode}   executions under way: {}",
         report.version, report.pid, report.uptime_s, report.in_hand
-    );
+    ))?;
     let counts: Vec<_> = report
         .executions
         .iter()
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
-    println!("executions   {}", counts.join(", "));
+    say(format_args!("executions   {}", counts.join(", ")))?;
     for account in &report.accounts {
-        print_account(account);
+        print_account(account)?;
     }
+    Ok(())
 }
 
-fn print_account(account: &AccountReport) {
+fn print_account(account: &AccountReport) -> io::Result<()> {
     let age = |ms: Option<u64>| ms.map_or("never".to_owned(), |ms| format!("{ms} ms ago"));
     let price = account
         .price
         .map_or("no price".to_owned(), |price| usd(price.usd()));
-    println!(
+    say(format_args!(
         "{:<16} {} over {}   price {price} (confirmed {})   book read {}   balance {}",
         account.name,
         account.state,
@@ -88,9 +91,9 @@ fn print_account(account: &AccountReport) {
         account
             .balance
             .map_or("unknown".to_owned(), |sats| thousands(sats.0)),
-    );
+    ))?;
     for position in &account.positions {
-        println!(
+        say(format_args!(
             "    {} {:>5} {:>9} USD   margin {:>12}   leverage {:>6.2}   liquidation {:>10} ({} away)   lost {}",
             position.id,
             position.side.direction(),
@@ -100,6 +103,7 @@ fn print_account(account: &AccountReport) {
             usd(position.liquidation.usd()),
             position.distance.map_or("?".to_owned(), percent),
             position.margin_used.map_or("?".to_owned(), percent),
-        );
+        ))?;
     }
+    Ok(())
 }

@@ -3,8 +3,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// Shortest pause between two ticks: sockets must be able to drain.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
+
+/// How late a tick may be for the next one to keep to the schedule: what a timer takes too long.
+const CATCH_UP: Duration = Duration::from_millis(5);
 
 /// Tape seconds per wall second. Scales the tape only; protocol time is always wall time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +32,13 @@ impl Speed {
             _ => MIN_PAUSE,
         }
     }
+}
+
+/// When the next tick is due, where the last one was due at `last`.
+pub(super) fn next_due(last: Instant, now: Instant, pause: Duration) -> Instant {
+    let on_time = now.saturating_duration_since(last) <= CATCH_UP;
+    let from = if on_time { last } else { now };
+    from.checked_add(pause).unwrap_or(now)
 }
 
 /// How often prices are pushed to the sockets.
@@ -102,6 +114,30 @@ mod tests {
         );
         assert_eq!(Speed::Times(1e9).pause(Duration::from_secs(15)), MIN_PAUSE);
         assert_eq!(Speed::Max.pause(Duration::from_secs(15)), MIN_PAUSE);
+    }
+
+    #[test]
+    fn coarse_timers_do_not_add_up() {
+        let start = Instant::now();
+        let pause = Duration::from_micros(1_389);
+        let (mut due, mut now) = (start, start);
+        for _ in 0..28_800 {
+            due = next_due(due, now, pause);
+            now = now.max(due) + Duration::from_millis(1);
+        }
+        let schedule = pause * 28_800;
+        assert!(now - start <= schedule + CATCH_UP, "{:?}", now - start);
+    }
+
+    #[test]
+    fn a_stall_is_not_made_up_for() {
+        let start = Instant::now();
+        let pause = Duration::from_millis(2);
+        let after = start + Duration::from_secs(3);
+        assert_eq!(next_due(start, after, pause), after + pause);
+        let late = start + CATCH_UP;
+        assert_eq!(next_due(start, late, pause), start + pause);
+        assert_eq!(next_due(start, start, Duration::MAX), start);
     }
 
     #[test]

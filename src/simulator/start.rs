@@ -8,10 +8,12 @@ use std::thread;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::config::SimulatorConfig;
 use super::control::Control;
 use super::money::Price;
+use super::pacing::next_due;
 use super::tape::{Tape, Tick};
 use super::world::World;
 use super::{server, stream};
@@ -216,16 +218,19 @@ async fn forever(part: impl Future<Output = ()>) {
     std::future::pending().await
 }
 
-/// Plays the tape. A tick is paced from the one before it: after a stall or a pause prices go on
+/// Plays the tape. A tick is due one pause after the one before it was due, so that the
+/// coarseness of timers does not add up over a long tape; after a stall or a pause prices go on
 /// at their pace, and never come in a burst.
 async fn play(world: Arc<World>, tape: Tape) {
     let speed = world.settings.speed;
     let mut running = world.tape_running.subscribe();
+    let mut due = Instant::now();
     for Tick { price, gap } in tape.ticks() {
         loop {
             // The sender is in the world: this cannot fail while we run.
             let _ = running.wait_for(|running| *running).await;
-            tokio::time::sleep(speed.pause(gap)).await;
+            due = next_due(due, Instant::now(), speed.pause(gap));
+            tokio::time::sleep_until(due).await;
             if *running.borrow() {
                 break;
             }

@@ -63,6 +63,8 @@ pub enum Event {
         cause: &'static str,
     },
     SocketLost {
+        /// Whose it was; none of the price feed's.
+        account: Option<AccountTag>,
         actor: String,
         cause: &'static str,
         detail: String,
@@ -181,7 +183,10 @@ impl Event {
                     warn!(event, account_id = %account.id, account_name = %account.name, %from, %to, gap_ms, cause);
                 }
             },
-            Self::SocketLost { actor, cause, detail } => warn!(event, actor, cause, detail),
+            Self::SocketLost { account, actor, cause, detail } => {
+                let (id, name) = account.as_ref().map(|tag| (tag.id.to_string(), &*tag.name)).unzip();
+                warn!(event, account_id = id, account_name = name, actor, cause, detail);
+            }
             Self::BookDrift { account, position, field, had, has } => {
                 warn!(event, account_id = %account.id, account_name = %account.name, %position, field, had, has);
             }

@@ -1,7 +1,10 @@
 //! One account that cannot be served harms no other.
 
+use std::time::Duration;
+
 use vigia::app;
 use vigia::domain::credentials::Credentials;
+use vigia::simulator::Fault;
 
 use crate::stage::{Deed, Owner, Stage};
 use crate::watchman::Watchman;
@@ -88,10 +91,37 @@ async fn credentials_that_the_exchange_refuses_are_told_and_others_are_served() 
         .until_where("unauthorized", |line| line["to"] == "unauthorized")
         .await;
     assert_eq!(told["account_name"], "alice");
+    let lost = watchman.until("socket.lost").await;
+    assert_eq!(lost["account_name"], "alice", "{lost}");
+    assert!(lost["account_id"].is_string(), "{lost}");
     watchman.until_armed(1).await;
     let died = watchman.count("actor.died");
     assert_eq!(died, 0, "{}", watchman.told());
     assert!(!watchman.told().contains("another secret"));
+    bob_is_saved(&stage, &position, watchman).await;
+}
+
+/// What the start tells of the rules must not keep them from acting.
+#[tokio::test]
+async fn an_account_that_gets_no_answer_does_not_keep_others_unguarded_at_the_start() {
+    // Less than the time that a single answer has.
+    const STARTED_WITHIN: Duration = Duration::from_millis(4_500);
+    let stage = Stage::set().await;
+    stage.guarded("alice", Deed::Close).await;
+    let (_, position) = stage.guarded("bob", Deed::Close).await;
+    let hang = Fault::Hang { apply: false };
+    stage
+        .control
+        .inject(
+            hang.on_key("key-alice")
+                .on_route("/v3/futures/isolated/trades"),
+        )
+        .unwrap();
+
+    let watchman = stage.start();
+    let started = tokio::time::timeout(STARTED_WITHIN, watchman.until("service.started")).await;
+    started.expect("it started while an answer was still awaited");
+    watchman.until_armed(1).await;
     bob_is_saved(&stage, &position, watchman).await;
 }
 

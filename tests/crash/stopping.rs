@@ -7,7 +7,7 @@ use vigia::domain::execution::State;
 use vigia::simulator::Fault;
 
 use crate::stage::{Deed, Stage, Windows};
-use crate::watchman::{SOON, Watchman};
+use crate::watchman::{SOON, Watchman, vigia};
 
 /// Much less than any deadline of the service.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -36,6 +36,28 @@ async fn proven_later(stage: &Stage) {
         .await;
     stage.agree_after_stop(watchman).await;
     assert_eq!(stage.effects().len(), 1);
+}
+
+/// As in `vigia check | head`.
+#[tokio::test]
+async fn that_nobody_reads_on_ends_no_command_with_a_panic() {
+    let stage = Stage::set().await;
+    stage.guarded("alice", Deed::Close).await;
+    for arguments in [&["check", "--offline"][..], &["check", "--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut child = vigia()
+            .args(arguments)
+            .arg("--config")
+            .arg(stage.config_file())
+            .arg("--data-dir")
+            .arg(stage.data_dir())
+            .stdout(writer)
+            .spawn()
+            .unwrap();
+        let status = tokio::task::spawn_blocking(move || child.wait().unwrap());
+        assert_eq!(status.await.unwrap().code(), Some(0), "{arguments:?}");
+    }
 }
 
 #[tokio::test]

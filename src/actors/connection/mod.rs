@@ -290,6 +290,7 @@ impl StreamHandler<FromSocket> for Connection {
                     cause.as_str(),
                 );
                 self.shared.events.emit(Event::SocketLost {
+                    account: Some(self.account.tag.clone()),
                     actor,
                     cause,
                     detail,

@@ -58,12 +58,12 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     stage.wait_until_guarded(&app.shared).await?;
     let control = stage.simulator.control();
     control.start_tape();
-    tokio::select! {
-        () = display.show() => {}
-        () = control.tape_finished() => {}
-        () = super::stop_signal()? => {}
-    }
-    if args.keep_running {
+    let stopped = tokio::select! {
+        () = display.show() => false,
+        () = control.tape_finished() => false,
+        () = super::stop_signal()? => true,
+    };
+    if args.keep_running && !stopped {
         display.note("the prices have ended; Ctrl-C ends the demo");
         tokio::select! {
             () = display.show() => {}
@@ -74,10 +74,10 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     display.catch_up();
     let summary = Summary::of(&app.shared, &control, &display.seen).await?;
     app.stop().await?;
-    summary.print(args.json);
+    let printed = summary.print(args.json);
     let code = summary.exit_code(!args.without_guards);
     stage.clear();
-    Ok(code)
+    printed.map(|()| code)
 }
 
 /// Waits until every execution has ended.

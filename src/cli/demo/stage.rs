@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::super::Global;
+use super::super::output::note;
 use super::Args;
 use crate::actors::Shared;
 use crate::app;
@@ -176,7 +177,10 @@ impl Stage {
         if let Some(folder) = &self.own_folder
             && let Err(error) = std::fs::remove_dir_all(folder)
         {
-            eprintln!("the folder {} is left behind: {error}", folder.display());
+            note(format_args!(
+                "the folder {} is left behind: {error}",
+                folder.display()
+            ));
         }
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::super::format::micros;
+use super::super::output::{note, say};
 use super::display::Seen;
 use crate::actors::Shared;
 use crate::domain::connection::Transport;
@@ -105,52 +106,59 @@ impl Summary {
     }
 
     /// 0 only if ledger and journal agree, every trigger came to an end, and no guard failed its
-    /// position.
+    /// position; else what is wrong is told. A market without danger is no failure.
     pub fn exit_code(&self, guarded: bool) -> ExitCode {
         let e = &self.executions;
         let ended = e.done + e.failed + e.uncertain + e.skipped;
-        let agree = self.ledger.duplicates == 0 && self.ledger.missing == 0 && e.uncertain == 0;
-        let saved = !guarded || (self.liquidations == 0 && e.done > 0);
-        if agree && saved && self.triggers == ended {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
+        let (duplicates, missing) = (self.ledger.duplicates, self.ledger.missing);
+        let failures = [
+            (duplicates > 0, "effects that the journal does not know"),
+            (missing > 0, "executions without their effect"),
+            (e.uncertain > 0, "executions whose outcome is unknown"),
+            (self.triggers != ended, "triggers that came to no end"),
+            (
+                guarded && self.liquidations > 0,
+                "positions that were liquidated under guard",
+            ),
+        ];
+        let mut code = ExitCode::SUCCESS;
+        for (_, what) in failures.iter().filter(|(failed, _)| *failed) {
+            note(format_args!("failed: there are {what}"));
+            code = ExitCode::FAILURE;
         }
+        code
     }
 
-    pub fn print(&self, json: bool) {
+    pub fn print(&self, json: bool) -> Result<()> {
         if json {
-            match serde_json::to_string(self) {
-                Ok(line) => println!("{line}"),
-                Err(error) => eprintln!("the summary cannot be written: {error}"),
-            }
-            return;
+            return Ok(say(serde_json::to_string(self)?)?);
         }
         let (e, l, t) = (&self.executions, &self.ledger, &self.transport);
         let time = |us: Option<u64>| us.map_or("—".to_owned(), micros);
-        println!();
-        println!("accounts       {}", self.accounts);
-        println!("ticks          {}", self.ticks);
-        println!("triggers       {}", self.triggers);
-        println!(
+        say("")?;
+        say(format_args!("accounts       {}", self.accounts))?;
+        say(format_args!("ticks          {}", self.ticks))?;
+        say(format_args!("triggers       {}", self.triggers))?;
+        say(format_args!(
             "executions     {} done, {} failed, {} uncertain, {} skipped",
             e.done, e.failed, e.uncertain, e.skipped
-        );
-        println!(
+        ))?;
+        say(format_args!(
             "ledger         {} effects, {} duplicates, {} missing",
             l.effects, l.duplicates, l.missing
-        );
-        println!("liquidations   {}", self.liquidations);
-        println!(
+        ))?;
+        say(format_args!("liquidations   {}", self.liquidations))?;
+        say(format_args!(
             "transport      {} websocket, {} http, {} switches",
             t.websocket, t.http, t.switches
-        );
-        println!(
+        ))?;
+        say(format_args!(
             "tick to order  p50 {}, p99 {}, max {}",
             time(self.tick_to_order_us.p50),
             time(self.tick_to_order_us.p99),
             time(self.tick_to_order_us.max)
-        );
+        ))?;
+        Ok(())
     }
 }
 
