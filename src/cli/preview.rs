@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::PositionId;
 use crate::domain::maths;
-use crate::domain::position::{Position, Side};
+use crate::domain::position::{MarginMode, Position, Side};
 use crate::domain::rules::Rule;
 use crate::domain::rules::margin_guard::{GuardAction, MarginGuard};
 use crate::domain::units::{Price, Sats, Usd};
@@ -84,6 +84,7 @@ fn opened(leverage: i64, price: Price) -> Position {
     let liquidation = maths::liquidation(Side::Buy, QUANTITY, price, margin);
     Position {
         id: PositionId(Uuid::nil()),
+        mode: MarginMode::Isolated,
         side: Side::Buy,
         quantity: QUANTITY,
         margin,
@@ -94,7 +95,7 @@ fn opened(leverage: i64, price: Price) -> Position {
         liquidation,
         stoploss: None,
         takeprofit: None,
-        trailing: false,
+        trailing_distance: None,
         opening_fee: Sats(notional.0 / 1000),
         sum_funding_fees: Sats::ZERO,
         sum_cash_in_margin: Sats::ZERO,

@@ -258,10 +258,10 @@ pub fn last_look(rule: &Rule, sight: &Sight<'_>) -> LastLook {
         GuardAction::AddMargin(wanted) => {
             let room = maths::max_add_margin(position);
             let balance = sight.balance.unwrap_or(wanted).or_zero();
-            let amount = wanted.min(room).min(balance);
+            let amount = wanted.min(room.unwrap_or(wanted)).min(balance);
             if amount == Sats::ZERO {
                 LastLook::NothingToAdd {
-                    at_leverage_limit: room == Sats::ZERO,
+                    at_leverage_limit: room == Some(Sats::ZERO),
                 }
             } else {
                 LastLook::Send(Action::AddMargin { amount })

@@ -52,14 +52,38 @@ text_id! {
     UserId
 }
 
+const MARKET: &str = "market";
+
 /// A trade's id, as the exchange gave it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub struct PositionId(pub Uuid);
+
+impl PositionId {
+    /// Stands for the market where an entry has no position yet.
+    pub const MARKET: Self = Self(Uuid::nil());
+}
+
+impl From<PositionId> for String {
+    fn from(id: PositionId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for PositionId {
+    type Error = uuid::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
 
 impl fmt::Display for PositionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match *self {
+            Self::MARKET => f.write_str(MARKET),
+            Self(id) => id.fmt(f),
+        }
     }
 }
 
@@ -73,7 +97,10 @@ impl std::str::FromStr for PositionId {
     type Err = uuid::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        match text {
+            MARKET => Ok(Self::MARKET),
+            id => id.parse().map(Self),
+        }
     }
 }
 
@@ -82,11 +109,19 @@ impl std::str::FromStr for PositionId {
 #[serde(transparent)]
 pub struct ExecutionId(pub Uuid);
 
+const CLIENT_ID: &str = "vigia-";
+
 impl ExecutionId {
     /// The id that the exchange is given with an order that this execution opens: correlation,
     /// not idempotency (the exchange does not enforce uniqueness).
     pub fn client_id(&self) -> String {
-        format!("vigia-{}", self.0.simple())
+        format!("{CLIENT_ID}{}", self.0.simple())
+    }
+
+    /// The execution that gave a trade or order its client id, if one of ours did.
+    pub fn of_client_id(client_id: &str) -> Option<Self> {
+        let id = client_id.strip_prefix(CLIENT_ID)?;
+        Uuid::parse_str(id).ok().map(Self)
     }
 }
 

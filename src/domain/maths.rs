@@ -4,7 +4,7 @@
 //! now, both in cents here, so that a notional is `Q · S · 100 / P`. The formulas are those of the
 //! exchange's documentation and its maths repository; their rounding is said at each.
 
-use super::position::{Position, Side};
+use super::position::{MarginMode, Position, Side};
 use super::units::{Price, SATS_PER_BTC, Sats, Usd};
 
 const CENTS: i128 = 100;
@@ -49,21 +49,35 @@ pub fn liquidation(side: Side, quantity: Usd, price: Price, margin: Sats) -> Pri
 }
 
 /// What can still be added to the margin before the leverage falls below 1, in satoshis:
-/// `floor(Q·S/P) − M`.
-pub fn max_add_margin(position: &Position) -> Sats {
-    (notional(position.quantity, position.price) - position.margin).or_zero()
+/// `floor(Q·S/P) − M`; `None` for a cross position, to whose account anything may be deposited.
+pub fn max_add_margin(position: &Position) -> Option<Sats> {
+    let isolated = position.mode == MarginMode::Isolated;
+    isolated.then(|| (notional(position.quantity, position.price) - position.margin).or_zero())
+}
+
+/// The margin that stands between a position and its liquidation: all of a trade's; of a cross
+/// position what is over the maintenance margin.
+pub fn free_margin(position: &Position) -> Sats {
+    match position.mode {
+        MarginMode::Isolated => position.margin,
+        MarginMode::Cross => position.margin - position.maintenance_margin,
+    }
 }
 
 /// The position as it will be once `amount` satoshis were added to its margin: quantity, price and
-/// stops stay, leverage and liquidation move away from the market.
+/// stops stay, liquidation moves away from the market; so does a trade's leverage, while that of a
+/// cross position is a setting.
 pub fn with_margin_added(position: &Position, amount: Sats) -> Position {
-    let margin = position.margin + amount;
-    Position {
-        margin,
-        leverage: leverage(position.quantity, position.price, margin),
-        liquidation: liquidation(position.side, position.quantity, position.price, margin),
+    let (quantity, price) = (position.quantity, position.price);
+    let mut added = Position {
+        margin: position.margin + amount,
         ..position.clone()
+    };
+    added.liquidation = liquidation(position.side, quantity, price, free_margin(&added));
+    if position.mode == MarginMode::Isolated {
+        added.leverage = leverage(quantity, price, added.margin);
     }
+    added
 }
 
 /// Effective leverage `Q·S/(M·P)`.
@@ -71,23 +85,25 @@ pub fn leverage(quantity: Usd, price: Price, margin: Sats) -> f64 {
     quantity.0 as f64 * SATS_PER_BTC as f64 / (margin.0.max(1) as f64 * price.usd())
 }
 
-/// The exchange's margin ratio: `maintenanceMargin / (margin + maintenanceMargin + P&L)`; 1 at
-/// liquidation, infinite from where nothing is left to divide by.
+/// The exchange's margin ratio: of a trade `maintenanceMargin / (margin + maintenanceMargin + P&L)`,
+/// of a cross position `maintenanceMargin / (margin + P&L)`; 1 at liquidation, infinite from where
+/// nothing is left to divide by.
 pub fn margin_ratio(position: &Position, at: Price) -> f64 {
-    let left = position.margin + position.maintenance_margin + pl(position, at);
+    let left = free_margin(position) + position.maintenance_margin + pl(position, at);
     if left.0 <= 0 {
         return f64::INFINITY;
     }
     position.maintenance_margin.0 as f64 / left.0 as f64
 }
 
-/// The share of the margin that is lost: `loss / margin`; 0 in profit, 1 at liquidation.
+/// The share of the margin that is lost: `loss / margin`, of a cross position `loss / (margin −
+/// maintenanceMargin)`; 0 in profit, 1 at liquidation.
 pub fn margin_used(position: &Position, at: Price) -> f64 {
-    let loss = (-pl(position, at)).or_zero();
-    if position.margin.0 <= 0 {
+    let (loss, margin) = ((-pl(position, at)).or_zero(), free_margin(position));
+    if margin.0 <= 0 {
         return if loss.0 > 0 { f64::INFINITY } else { 0.0 };
     }
-    loss.0 as f64 / position.margin.0 as f64
+    loss.0 as f64 / margin.0 as f64
 }
 
 /// How far the price is from liquidation, as a fraction of the price; negative beyond it.
@@ -191,6 +207,6 @@ mod tests {
         assert_eq!(trade.liquidation, price(86_956.5));
         let further = with_margin_added(&example_a(), Sats(76_471));
         assert_eq!(further.liquidation, price(85_000.0));
-        assert_eq!(max_add_margin(&example_a()), Sats(900_000));
+        assert_eq!(max_add_margin(&example_a()), Some(Sats(900_000)));
     }
 }

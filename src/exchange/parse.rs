@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::wire;
 use crate::domain::book::TradeEvent;
 use crate::domain::ids::PositionId;
-use crate::domain::position::{Position, Side};
+use crate::domain::position::{MarginMode, Position, Side};
 use crate::domain::units::{Price, Sats, Usd};
 
 /// A price as the ticker gives it.
@@ -90,6 +90,7 @@ pub(super) fn position(trade: &wire::Trade) -> Result<Position, Unreadable> {
     }
     Ok(Position {
         id: PositionId(trade.id),
+        mode: MarginMode::Isolated,
         side: match trade.side {
             wire::Side::Buy => Side::Buy,
             wire::Side::Sell => Side::Sell,
@@ -103,9 +104,9 @@ pub(super) fn position(trade: &wire::Trade) -> Result<Position, Unreadable> {
         liquidation: price("liquidation", trade.liquidation)?,
         stoploss: optional_price("stoploss", trade.stoploss)?,
         takeprofit: optional_price("takeprofit", trade.takeprofit)?,
-        trailing: trade
+        trailing_distance: trade
             .stoploss_trailing_distance
-            .is_some_and(|distance| distance > 0.0),
+            .filter(|distance| *distance > 0.0),
         opening_fee: sats("openingFee", trade.opening_fee)?,
         sum_funding_fees: sats("sumFundingFees", trade.sum_funding_fees)?,
         sum_cash_in_margin: sats("sumCashInMargin", trade.sum_cash_in_margin)?,
