@@ -268,7 +268,7 @@ impl StreamHandler<FromSocket> for PriceFeed {
             SocketEvent::Frame(Frame::LastPrice { price, time_ms }, read_at) => {
                 self.tick(price, time_ms, read_at);
             }
-            SocketEvent::Frame(..) | SocketEvent::Ready => {}
+            SocketEvent::Frame(..) | SocketEvent::Forbidden(_) | SocketEvent::Ready => {}
             SocketEvent::Undecodable(detail) => {
                 tracing::warn!(event = "frame.undecodable", actor = self.name(), detail);
             }

@@ -15,7 +15,7 @@ use crate::actors::NetworkShared;
 use crate::app::Prepared;
 use crate::domain::maths;
 use crate::domain::units::Price;
-use crate::exchange::Spend;
+use crate::exchange::{Running, Spend};
 use crate::store::{Account, Automation};
 
 /// Accounts read at once.
@@ -172,6 +172,7 @@ async fn read_one(
         .rest
         .running(&who)
         .await
+        .and_then(Running::whole)
         .map_err(|error| error.to_string())?;
     let mut outlooks = vec![];
     for stored in rules {

@@ -13,6 +13,7 @@ use crate::domain::ids::PositionId;
 
 /// No answer the exchange has reason to give is longer.
 const MOST_BYTES: usize = 8 << 20;
+
 pub(super) async fn read_bounded(
     mut answer: Response,
     effect: Effect,
@@ -71,11 +72,16 @@ pub(super) fn is_of(
     id: PositionId,
     as_commanded: bool,
 ) -> Result<(), Unreadable> {
-    if trade.id == id.0 && as_commanded {
+    shows(trade.id == id.0 && as_commanded)
+}
+
+/// Whether an answer shows what the command brings.
+pub(super) fn shows(as_commanded: bool) -> Result<(), Unreadable> {
+    if as_commanded {
         return Ok(());
     }
     Err(Unreadable(
-        "it is of another trade, or of another state".to_owned(),
+        "it is of something else, or of another state".to_owned(),
     ))
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::text::tidy;
+
 /// What may be done after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -18,6 +20,9 @@ pub enum Class {
     Unauthorized,
     /// The exchange does not serve this key or this region.
     Blocked,
+    /// The key lacks the right to the cross account; all else may go on. (A blocked region looks the
+    /// same here: what is read of isolated trades tells.)
+    ScopeMissing,
     /// It may have been applied: nothing is sent again before that is known.
     Unknown,
 }
@@ -57,7 +62,14 @@ pub(super) enum Effect {
     Repeats,
 }
 
-const MOST_TEXT: usize = 200;
+/// Which of a key's rights a request needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// Those without which nothing can be done for an account.
+    Common,
+    /// Those of the cross account, which a key may lack.
+    Cross,
+}
 
 impl ExchangeError {
     pub(super) fn new(
@@ -75,9 +87,20 @@ impl ExchangeError {
         Self {
             class,
             status,
-            code: code.map(tidy),
-            message: tidy(message.into()),
+            code: code.as_deref().map(tidy),
+            message: tidy(&message.into()),
         }
+    }
+
+    /// The same error, of a request that needs these rights.
+    pub(super) fn of(self, rights: Rights) -> Self {
+        let forbidden = self.status == Some(403) && self.code.as_deref() == Some("FORBIDDEN");
+        let class = if rights == Rights::Cross && forbidden {
+            Class::ScopeMissing
+        } else {
+            self.class
+        };
+        Self { class, ..self }
     }
 
     /// Whether the same request may simply be sent again.
@@ -96,14 +119,6 @@ impl fmt::Display for ExchangeError {
         }
         f.write_str(&self.message)
     }
-}
-
-/// Text from outside: one line, printable, bounded.
-fn tidy(text: String) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MOST_TEXT)
-        .collect()
 }
 
 fn classify(
@@ -197,6 +212,34 @@ mod tests {
             message,
         );
         assert_eq!(error.class, Class::Retryable { after });
-        assert!(error.message.starts_with("slow down!") && error.message.len() == MOST_TEXT);
+        assert!(error.message.starts_with("slow down!") && error.message.len() == 200);
+    }
+
+    #[test]
+    fn a_code_that_turns_the_direction_of_writing_does_not_reach_a_log() {
+        let reached = Reached::Answered(400);
+        let code = Some("BAD\u{202e}REQUEST".to_owned());
+        let error = ExchangeError::new(reached, Effect::Reads, code, None, "a\u{2066}b\u{200f}");
+        assert_eq!(error.to_string(), "400 BAD REQUEST: a b ");
+    }
+
+    #[test]
+    fn a_key_without_the_right_to_cross_is_not_a_blocked_key() {
+        let answered = |status, code: &str| {
+            let code = Some(code.to_owned());
+            ExchangeError::new(Reached::Answered(status), Effect::Reads, code, None, "")
+        };
+        let table = [
+            (answered(403, "FORBIDDEN"), Class::ScopeMissing),
+            (answered(451, "FORBIDDEN"), Class::Blocked),
+            (answered(403, "TIER_LIMIT_EXCEEDED"), Class::Rejected),
+            (answered(403, ""), Class::Blocked),
+            (answered(401, "UNAUTHORIZED"), Class::Unauthorized),
+        ];
+        for (error, class) in table {
+            assert_eq!(error.clone().of(Rights::Cross).class, class, "{error}");
+        }
+        let isolated = answered(403, "FORBIDDEN").of(Rights::Common);
+        assert_eq!(isolated.class, Class::Blocked);
     }
 }

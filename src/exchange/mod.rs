@@ -11,13 +11,17 @@ mod rest;
 mod sign;
 mod sockets;
 mod stream;
+mod text;
 mod wire;
 
 pub use clock::ExchangeClock;
 pub use error::{Class, ExchangeError};
 pub use network::{Network, NetworkError};
-pub use parse::{AccountReading, ClosedTrade, Frame, Ticker};
+pub use parse::{
+    AccountReading, ClosedTrade, CrossOrder, CrossReading, Frame, OpenOrder, OpenOrders, Running,
+    Ticker, Transfer, UnreadableTrade,
+};
 pub use rate::{RateBudget, RateLimit, Spend};
-pub use rest::{NewTrade, Rest};
+pub use rest::{FoundTrade, NewCrossOrder, NewTrade, Readings, Rest, StopLoss};
 pub use sockets::{SocketBudget, SocketLimits, SocketPermit};
 pub use stream::{Cause, Socket, SocketEvent, SocketPlan, StreamWindows, Topic};

@@ -57,7 +57,7 @@ const OWNED: [(&str, &str, &str); 8] = [
         "the actor's Child owns it",
     ),
     (
-        "src/exchange/stream.rs",
+        "src/exchange/stream/mod.rs",
         "tokio::spawn",
         "the Socket aborts it when dropped",
     ),
@@ -191,6 +191,6 @@ fn an_unowned_spawn_and_a_stale_permission_are_seen() {
         &unowned(&Tree::of(&[("src/actors/x.rs", code)])),
         "src/actors/x.rs:2: tokio::spawn",
     );
-    assert_none(unowned(&Tree::of(&[("src/exchange/stream.rs", code)])));
+    assert_none(unowned(&Tree::of(&[("src/exchange/stream/mod.rs", code)])));
     assert_eq!(stale_permissions(&Tree::of(&[])).len(), OWNED.len());
 }

@@ -170,13 +170,11 @@ impl Stage {
     }
 
     pub async fn open_position(&self, owner: &Owner, leverage: i64) -> Position {
-        let trade = NewTrade {
-            side: Side::Buy,
-            quantity: QUANTITY,
-            leverage,
-            client_id: format!("{}-{}", owner.name, self.control.ledger_len()),
-        };
-        self.rest.open(&owner.credentials, &trade).await.unwrap()
+        let client_id = format!("{}-{}", owner.name, self.control.ledger_len());
+        let trade = NewTrade::market(Side::Buy, QUANTITY, leverage as f64, client_id);
+        let now = self.rest.clock().now();
+        let opening = self.rest.open(&owner.credentials, &trade, now);
+        opening.await.unwrap()
     }
 
     /// Puts an account under guard.

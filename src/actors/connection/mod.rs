@@ -276,7 +276,7 @@ impl StreamHandler<FromSocket> for Connection {
                     self.read_in(Duration::ZERO, context);
                 }
             }
-            SocketEvent::Frame(..) => {}
+            SocketEvent::Frame(..) | SocketEvent::Forbidden(_) => {}
             SocketEvent::Undecodable(detail) => {
                 let tag = &self.account.tag;
                 tracing::warn!(

@@ -10,7 +10,7 @@ use super::Connection;
 use crate::domain::book::ReadOutcome;
 use crate::domain::connection::{Event as LinkEvent, Refusal, is_near};
 use crate::domain::position::Position;
-use crate::exchange::{Class, ExchangeError, Spend};
+use crate::exchange::{Class, ExchangeError, Running, Spend};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -42,7 +42,8 @@ impl Connection {
         let account = Arc::clone(&self.account);
         let answer = async move {
             failpoint::linger("connection.reading", &account.tag.name).await;
-            account.network.rest.running(&account.credentials).await
+            let running = account.network.rest.running(&account.credentials);
+            running.await.and_then(Running::whole)
         };
         let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {
             connection.reading_since = None;

@@ -88,7 +88,7 @@ pub(super) async fn prove(shared: &Shared, work: Work) -> Next {
 async fn find(shared: &Shared, work: &Work) -> Result<Found, ExchangeError> {
     let (rest, who) = (&work.account.network.rest, &work.account.credentials);
     let asked_at = shared.clock.mono();
-    let running = rest.running(who).await?;
+    let running = rest.running(who).await?.whole()?;
     let found = running
         .iter()
         .find(|trade| trade.id == work.position)

@@ -9,7 +9,7 @@ use super::super::shared::{Account, Shared};
 use super::super::work::{Step, Work};
 use super::{Next, record, store_failed};
 use crate::domain::execution::{self, Action, Before, LastLook, Sight, SkipReason, State};
-use crate::exchange::{Class, ExchangeError, Spend};
+use crate::exchange::{Class, ExchangeError, Running, Spend};
 use crate::journal::{Began, Refusal};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
@@ -88,6 +88,7 @@ async fn read_first(shared: &Shared, work: Work) -> Next {
         .rest
         .running(&work.account.credentials)
         .await
+        .and_then(Running::whole)
     {
         Ok(running) => {
             // Its connection applies the reading before this execution's turn comes again.
@@ -223,7 +224,7 @@ async fn refused(
         Class::Rejected if action.is_idempotent() => {
             Next::step(work, prove(Some(error.to_string())))
         }
-        Class::Rejected => {
+        Class::Rejected | Class::ScopeMissing => {
             let evidence = json!({ "error": error.to_string() });
             record::fail(shared, work, format!("rejected: {error}"), evidence).await
         }

@@ -103,14 +103,10 @@ impl Stage {
         for (account, leverage) in accounts.iter().zip(LEVERAGES.into_iter().cycle()) {
             let credentials =
                 Credentials::new(&*account.key, &*account.secret, &*account.passphrase);
-            let trade = NewTrade {
-                side: Side::Buy,
-                quantity: QUANTITY,
-                leverage,
-                client_id: format!("{}-{leverage}x", account.key),
-            };
+            let client_id = format!("{}-{leverage}x", account.key);
+            let trade = NewTrade::market(Side::Buy, QUANTITY, leverage as f64, client_id);
             let position = rest
-                .open(&credentials, &trade)
+                .open(&credentials, &trade, rest.clock().now())
                 .await
                 .with_context(|| format!("opening the position of {}", account.key))?;
             let new = NewAccount {

@@ -105,13 +105,10 @@ impl Stage {
 
     /// The owner opens a long position.
     pub async fn open(&self, who: &Credentials, leverage: i64) -> Position {
-        let trade = NewTrade {
-            side: Side::Buy,
-            quantity: QUANTITY,
-            leverage,
-            client_id: uuid::Uuid::new_v4().to_string(),
-        };
-        self.rest.open(who, &trade).await.unwrap()
+        let client_id = uuid::Uuid::new_v4().to_string();
+        let trade = NewTrade::market(Side::Buy, QUANTITY, leverage as f64, client_id);
+        let now = self.rest.clock().now();
+        self.rest.open(who, &trade, now).await.unwrap()
     }
 
     /// The owner closes a position.

@@ -1,10 +1,6 @@
-//! Stream v1: one socket, owned by one task. It logs in, subscribes, holds the answer against what
-//! was asked, and then delivers frames; it judges itself by answers to its pings. Whatever ends it
-//! is told once, with its cause; sessions do not survive it.
+//! What happens on one socket, from the connection to whatever ends it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use secrecy::ExposeSecret;
@@ -16,147 +12,21 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::parse::{self, Frame};
-use super::sockets::SocketPermit;
-use super::{ExchangeClock, Network, sign, wire};
+use super::{Cause, SocketEvent, SocketPlan, StreamWindows, Topic};
 use crate::domain::credentials::Credentials;
+use crate::exchange::text::tidy;
+use crate::exchange::{ExchangeClock, parse, sign, wire};
 
-/// Frames that wait for their actor. When it is full the socket is not read, until the exchange
-/// gives the socket up: then the book is read again, so nothing is lost.
-const FRAMES_WAITING: usize = 1024;
 /// No frame the exchange has reason to send is longer.
 const MOST_BYTES: usize = 1 << 20;
+const PING: &str = "ping";
 
-/// The numbers of the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamWindows {
-    /// To connect, and to answer each request.
-    pub answer_within: Duration,
-    /// Between pings.
-    pub ping_period: Duration,
-    /// For the answer to a ping.
-    pub ping_deadline: Duration,
-}
-
-impl Default for StreamWindows {
-    fn default() -> Self {
-        Self {
-            answer_within: Duration::from_secs(5),
-            ping_period: Duration::from_secs(5),
-            ping_deadline: Duration::from_secs(2),
-        }
-    }
-}
-
-/// What a socket may be subscribed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    /// The last price. Public.
-    LastPrice,
-    /// Events of the account's isolated trades.
-    IsolatedTrades,
-}
-
-impl Topic {
-    fn name(self) -> &'static str {
-        match self {
-            Self::LastPrice => "futures/inverse/btc_usd/lastPrice",
-            Self::IsolatedTrades => "futures/inverse/btc_usd/isolated/trades",
-        }
-    }
-}
-
-/// Why a socket is no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// No connection came about.
-    Refused,
-    /// The other side closed it, or it broke.
-    Closed,
-    /// A ping was not answered in time.
-    Silent,
-    /// The login was refused.
-    Auth,
-    /// The exchange says that there are too many.
-    Limit,
-    /// Its answers made no sense.
-    Decode,
-}
-
-impl Cause {
-    /// The name in logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Closed => "closed",
-            Self::Silent => "silent",
-            Self::Auth => "auth",
-            Self::Limit => "limit",
-            Self::Decode => "decode",
-        }
-    }
-}
-
-/// What a socket tells its actor.
-#[derive(Clone, Debug)]
-pub enum SocketEvent {
-    /// Logged in and subscribed to all that was asked.
-    Ready,
-    /// A push, with the time it was read from the socket, since the start of the process.
-    Frame(Frame, Duration),
-    /// A frame that could not be read; it is skipped.
-    Undecodable(String),
-    /// It is no more; nothing follows.
-    Lost(Cause, String),
-}
-
-/// What a socket is for.
-#[derive(Clone, Debug)]
-pub struct SocketPlan {
-    /// To log in with, for private topics.
-    pub credentials: Option<Arc<Credentials>>,
-    /// What to subscribe to.
-    pub topics: Vec<Topic>,
-}
-
-/// A socket's task. Dropped, the socket is closed.
-#[derive(Debug)]
-pub struct Socket {
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Socket {
-    /// Opens a socket; the permit is given back when it ends.
-    pub fn open(
-        network: &Network,
-        plan: SocketPlan,
-        clock: ExchangeClock,
-        windows: StreamWindows,
-        permit: SocketPermit,
-    ) -> (Self, mpsc::Receiver<SocketEvent>) {
-        let (events, receiver) = mpsc::channel(FRAMES_WAITING);
-        let url = network.stream_url().to_owned();
-        let task = tokio::spawn(async move {
-            let Err(Lost(cause, detail)) = live(&url, &plan, &clock, windows, &events).await;
-            // The place is free before anybody hears of the end and asks for one.
-            drop(permit);
-            let _ = events.send(SocketEvent::Lost(cause, detail)).await;
-        });
-        (Self { task }, receiver)
-    }
-}
-
-struct Lost(Cause, String);
+/// Why there is no socket any more.
+pub(super) struct Lost(pub Cause, pub String);
 
 type Ws = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn live(
+pub(super) async fn live(
     url: &str,
     plan: &SocketPlan,
     clock: &ExchangeClock,
@@ -241,34 +111,51 @@ impl Session {
             nonce: &nonce,
             signature: &signature,
         };
-        self.ask("authenticate", Some(login)).await.map(drop)
+        self.ask("authenticate", Some(login)).await?;
+        Ok(())
     }
 
-    /// A partial answer is a failure: a topic that is silently missing would look like calm.
+    /// A partial answer is a failure: a topic that is silently missing would look like calm. What
+    /// is refused as a whole, for a right that a key may lack, is asked for without that.
     async fn subscribe(&mut self, topics: &[Topic]) -> Result<(), Lost> {
-        let topics: Vec<String> = topics.iter().map(|topic| topic.name().to_owned()).collect();
+        let (forbidden, allowed): (Vec<Topic>, Vec<Topic>) =
+            topics.iter().partition(|topic| topic.may_be_forbidden());
+        match self.subscribe_to_all(topics).await {
+            Err(Refused::Forbidden(_)) if !forbidden.is_empty() && !allowed.is_empty() => {
+                self.subscribe_to_all(&allowed).await?;
+                self.tell(SocketEvent::Forbidden(forbidden)).await
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    async fn subscribe_to_all(&mut self, topics: &[Topic]) -> Result<(), Refused> {
+        let topics: Vec<&str> = topics.iter().map(|topic| topic.name()).collect();
         let answer = self
             .ask("subscribe", Some(wire::Topics { topics: &topics }))
             .await?;
         let answer: wire::Subscribed = serde_json::from_str(&answer)
             .map_err(|error| Lost(Cause::Decode, format!("subscribe: {error}")))?;
         let subscribed: HashSet<&str> = answer.subscribed.iter().map(String::as_str).collect();
-        match topics
-            .iter()
-            .find(|topic| !subscribed.contains(topic.as_str()))
-        {
-            Some(missing) => Err(Lost(Cause::Decode, format!("not subscribed to {missing}"))),
+        match topics.iter().find(|topic| !subscribed.contains(*topic)) {
+            Some(missing) => {
+                Err(Lost(Cause::Decode, format!("not subscribed to {missing}")).into())
+            }
             None => Ok(()),
         }
     }
 
     /// Sends a request and waits for its answer; pushes that come first are delivered.
-    async fn ask(&mut self, method: &str, params: Option<impl Serialize>) -> Result<String, Lost> {
+    async fn ask(
+        &mut self,
+        method: &str,
+        params: Option<impl Serialize>,
+    ) -> Result<String, Refused> {
         self.request(method, method, params).await?;
         let deadline = Instant::now() + self.windows.answer_within;
         loop {
             let text = match tokio::time::timeout_at(deadline, self.ws.next()).await {
-                Err(_) => return Err(Lost(Cause::Silent, format!("no answer to {method}"))),
+                Err(_) => return Err(Lost(Cause::Silent, format!("no answer to {method}")).into()),
                 Ok(message) => self.text(message)?,
             };
             let Some(text) = text else { continue };
@@ -331,7 +218,7 @@ impl Session {
                         Ok(wire::Incoming { id: Some(id), result: Some(_), .. })
                             if id == PING => answer_due = None,
                         Ok(wire::Incoming { error: Some(error), .. }) => {
-                            return Err(refusal("the session", Some(error)));
+                            return Err(refusal("the session", Some(error)).into());
                         }
                         Ok(_) => {}
                         Err(error) => {
@@ -362,6 +249,10 @@ impl Session {
     }
 
     async fn tell(&mut self, event: SocketEvent) -> Result<(), Lost> {
+        let event = match event {
+            SocketEvent::Undecodable(detail) => SocketEvent::Undecodable(tidy(&detail)),
+            event => event,
+        };
         let gone = |_| Lost(Cause::Closed, "nobody listens".to_owned());
         self.events.send(event).await.map_err(gone)
     }
@@ -388,26 +279,41 @@ impl Session {
     }
 }
 
-const PING: &str = "ping";
+/// An answer that is a refusal.
+enum Refused {
+    /// The key lacks a right.
+    Forbidden(String),
+    /// Nothing more can come of this socket.
+    Lost(Lost),
+}
 
-fn refusal(what: &str, error: Option<wire::StreamError>) -> Lost {
+impl From<Lost> for Refused {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+impl From<Refused> for Lost {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Forbidden(detail) => Self(Cause::Auth, detail),
+            Refused::Lost(lost) => lost,
+        }
+    }
+}
+
+fn refusal(what: &str, error: Option<wire::StreamError>) -> Refused {
     let Some(error) = error else {
-        return Lost(
-            Cause::Decode,
-            format!("{what}: neither a result nor an error"),
-        );
+        let detail = format!("{what}: neither a result nor an error");
+        return Lost(Cause::Decode, detail).into();
     };
     let code = error.data.map(|data| data.code).unwrap_or_default();
+    let detail = format!("{what}: {code} {}", error.message);
     let cause = match code.as_str() {
-        "UNAUTHORIZED" | "FORBIDDEN" => Cause::Auth,
+        "FORBIDDEN" => return Refused::Forbidden(detail),
+        "UNAUTHORIZED" => Cause::Auth,
         "TOO_MANY_REQUESTS" => Cause::Limit,
         _ => Cause::Decode,
     };
-    let message: String = error
-        .message
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(100)
-        .collect();
-    Lost(cause, format!("{what}: {code} {message}"))
+    Lost(cause, detail).into()
 }

@@ -1,0 +1,207 @@
+//! A request on its way: signed, sent, answered or not.
+
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Rest;
+use crate::domain::credentials::Credentials;
+use crate::exchange::answer::{read_bounded, retry_after, transport, unreadable};
+use crate::exchange::error::{Class, Effect, ExchangeError, Reached, Rights};
+use crate::exchange::rate::Spend;
+use crate::exchange::{sign, wire};
+
+/// A proof that a request was not applied counts from its first signature, and leaves a margin of
+/// 10 s. What is signed anew later than this could still be accepted when it counts as absent.
+const SIGNED_ANEW_WITHIN: chrono::Duration = chrono::Duration::seconds(5);
+
+pub(super) struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    /// With its question mark, or empty.
+    query: String,
+    /// As it is sent, or empty.
+    body: String,
+    effect: Effect,
+    rights: Rights,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(method: Method, path: &'a str, effect: Effect) -> Self {
+        let rights = if path.starts_with("/futures/cross/") {
+            Rights::Cross
+        } else {
+            Rights::Common
+        };
+        Self {
+            method,
+            path,
+            query: String::new(),
+            body: String::new(),
+            effect,
+            rights,
+        }
+    }
+
+    pub(super) fn get(path: &'a str, query: impl Into<String>) -> Self {
+        Self {
+            query: query.into(),
+            ..Self::new(Method::GET, path, Effect::Reads)
+        }
+    }
+
+    /// What is deleted is named in the query, as the exchange has it.
+    pub(super) fn delete(path: &'a str, query: impl Into<String>, effect: Effect) -> Self {
+        Self {
+            query: query.into(),
+            ..Self::new(Method::DELETE, path, effect)
+        }
+    }
+
+    pub(super) fn post(
+        path: &'a str,
+        body: &impl Serialize,
+        effect: Effect,
+    ) -> Result<Self, ExchangeError> {
+        Self::new(Method::POST, path, effect).with(body)
+    }
+
+    pub(super) fn put(
+        path: &'a str,
+        body: &impl Serialize,
+        effect: Effect,
+    ) -> Result<Self, ExchangeError> {
+        Self::new(Method::PUT, path, effect).with(body)
+    }
+
+    fn with(self, body: &impl Serialize) -> Result<Self, ExchangeError> {
+        let body = serde_json::to_string(body).map_err(|error| {
+            ExchangeError::new(Reached::Nothing, self.effect, None, None, error.to_string())
+        })?;
+        Ok(Self { body, ..self })
+    }
+}
+
+impl Rest {
+    /// Sends a signed call. After a 401, which applies nothing, the clock is measured and the call
+    /// signed and sent once more; or given back, where the key's budget has no request left for
+    /// that, or where a proof of its absence would come too early.
+    pub(super) async fn signed<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        who: &Credentials,
+        at: Option<DateTime<Utc>>,
+    ) -> Result<T, ExchangeError> {
+        let at = at.unwrap_or_else(|| self.clock.now());
+        let first = self.send(call, Some((who, at))).await;
+        match first {
+            Err(error) if error.class == Class::Unauthorized => {
+                let later = Class::Retryable { after: None };
+                if !self.spend_one_more(call.effect) {
+                    return Err(ExchangeError {
+                        class: later,
+                        ..error
+                    });
+                }
+                if self.clock.is_to_be_measured() && self.measure_clock().await.is_err() {
+                    return Err(error);
+                }
+                let now = self.clock.now();
+                if call.effect == Effect::Repeats && now - at > SIGNED_ANEW_WITHIN {
+                    return Err(ExchangeError {
+                        class: later,
+                        ..error
+                    });
+                }
+                self.send(call, Some((who, now))).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Spends a request that the caller could not foresee; false where none is left.
+    pub(super) fn spend_one_more(&self, effect: Effect) -> bool {
+        let spend = match effect {
+            Effect::Reads => Spend::Read,
+            Effect::Idempotent | Effect::Repeats => Spend::Command,
+        };
+        let now = self.clock.local().mono();
+        self.budget
+            .as_ref()
+            .is_none_or(|budget| budget.spend(spend, now).is_ok())
+    }
+
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        who: Option<(&Credentials, DateTime<Utc>)>,
+    ) -> Result<T, ExchangeError> {
+        let url = format!("{}{}{}", self.network.api_url(), call.path, call.query);
+        let mut request = self.http.request(call.method.clone(), url);
+        if let Some((who, at)) = who {
+            request = request.headers(self.sign(call, who, at)?);
+        }
+        if !call.body.is_empty() {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(call.body.clone());
+        }
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| transport(&error, call.effect))?;
+        let status = answer.status();
+        let after = retry_after(&answer);
+        let body = read_bounded(answer, call.effect).await?;
+        if !status.is_success() {
+            let error: wire::ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+            let message = error
+                .message
+                .unwrap_or_else(|| "no reason given".to_owned());
+            let reached = Reached::Answered(status.as_u16());
+            let error = ExchangeError::new(reached, call.effect, error.code, after, message);
+            return Err(error.of(call.rights));
+        }
+        serde_json::from_slice(&body).map_err(|error| unreadable(call.effect)(error.into()))
+    }
+
+    fn sign(
+        &self,
+        call: &Call<'_>,
+        who: &Credentials,
+        at: DateTime<Utc>,
+    ) -> Result<HeaderMap, ExchangeError> {
+        let timestamp = at.timestamp_millis();
+        let path = format!("{}{}", self.network.api_path(), call.path);
+        let data = if call.body.is_empty() {
+            &call.query
+        } else {
+            &call.body
+        };
+        let signature = sign::rest(&who.secret, timestamp, call.method.as_str(), &path, data);
+        let mut headers = HeaderMap::with_capacity(4);
+        let mut put = |name: &'static str, value: &str| {
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                let message = format!("{name} holds characters that cannot be sent");
+                ExchangeError {
+                    class: Class::Unauthorized,
+                    status: None,
+                    code: None,
+                    message,
+                }
+            })?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+            Ok(())
+        };
+        let text = |part: &SecretString| part.expose_secret().to_owned();
+        put("lnm-access-key", &text(&who.key))?;
+        put("lnm-access-passphrase", &text(&who.passphrase))?;
+        put("lnm-access-timestamp", &timestamp.to_string())?;
+        put("lnm-access-signature", &signature)?;
+        Ok(headers)
+    }
+}

@@ -1,0 +1,84 @@
+//! REST v3: one method for each call, every request with a deadline, no redirects, answers bounded.
+//!
+//! Each call is one request unless its documentation says otherwise; whoever calls spends it from
+//! the budget of the key. What a call needs beyond that it takes itself, from the budget that it
+//! was given by [`Rest::spending`].
+
+mod account;
+mod call;
+mod cross;
+mod isolated;
+mod lookup;
+mod pages;
+mod public;
+mod stops;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::transport;
+use super::error::{Effect, ExchangeError};
+use super::rate::RateBudget;
+use super::{ExchangeClock, Network};
+
+pub use cross::NewCrossOrder;
+pub use isolated::NewTrade;
+pub use lookup::{FoundTrade, Readings};
+pub use stops::StopLoss;
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// Deadline of a command, and of a reading.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The REST side of one network. Cheap to clone; clones share connections and clock.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    http: reqwest::Client,
+    network: Arc<Network>,
+    clock: ExchangeClock,
+    /// Of one key, where it is known.
+    budget: Option<RateBudget>,
+}
+
+impl Rest {
+    /// A client of one network.
+    ///
+    /// # Errors
+    /// Where no TLS can be set up on this machine.
+    pub fn new(network: Arc<Network>, clock: ExchangeClock) -> Result<Self, ExchangeError> {
+        let mut client = reqwest::Client::builder()
+            .user_agent(concat!("vigia/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(ANSWER_WITHIN)
+            .tcp_nodelay(true);
+        if network.api_url().starts_with("http:") {
+            // Unencrypted requests stay on this machine, whatever proxy the environment names.
+            client = client.no_proxy();
+        }
+        let http = client
+            .build()
+            .map_err(|error| transport(&error, Effect::Reads))?;
+        Ok(Self {
+            http,
+            network,
+            clock,
+            budget: None,
+        })
+    }
+
+    /// The same client for the calls of one key: a request that its callers cannot foresee (a
+    /// second signature, a second page) is spent from this budget, or not made where it has none
+    /// left.
+    pub fn spending(&self, budget: RateBudget) -> Self {
+        Self {
+            budget: Some(budget),
+            ..self.clone()
+        }
+    }
+
+    /// The exchange's clock, which [`Rest::measure_clock`] sets.
+    pub fn clock(&self) -> &ExchangeClock {
+        &self.clock
+    }
+}
