@@ -18,6 +18,7 @@ use crate::domain::execution::Seen;
 use crate::domain::ids::{AccountId, ExecutionId, PositionId, UserId};
 use crate::domain::position::Position;
 use crate::domain::price::{Freshness, LastPrice};
+use crate::domain::rules::Lineage;
 use crate::domain::units::{Price, Sats};
 use crate::exchange::{ExchangeClock, Network, RateBudget, Rest, SocketBudget};
 use crate::journal::Journal;
@@ -171,8 +172,21 @@ pub struct Account {
     pub rate: RateBudget,
     /// What is known of it; written by its connection.
     pub view: ArcSwap<View>,
+    /// Which trade took another's place.
+    pub lineage: ArcSwap<Lineage>,
     /// The present connection.
     pub connection: Slot<Connection>,
+}
+
+impl Account {
+    /// Notes that a trade took another's place.
+    pub fn succeed(&self, successor: PositionId, predecessor: PositionId) {
+        self.lineage.rcu(|lineage| {
+            let mut lineage = Lineage::clone(lineage);
+            lineage.succeed(successor, predecessor);
+            lineage
+        });
+    }
 }
 
 /// What is known of an account.
@@ -186,10 +200,21 @@ pub struct View {
     pub switches: u32,
     /// Running trades.
     pub rows: Vec<Row>,
+    /// The cross account, as last read; `None` where the key may not read it.
+    pub cross: Option<CrossAccount>,
     /// Satoshis free for new margin, as last read.
     pub balance: Option<Sats>,
     /// When the book was last confirmed; `None` before the first reading.
     pub read_at: Option<Duration>,
+}
+
+/// The account's cross margin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrossAccount {
+    /// What it holds, in satoshis.
+    pub margin: Sats,
+    /// The leverage that is set.
+    pub leverage: i64,
 }
 
 /// A running trade and when it was read.
@@ -208,6 +233,7 @@ impl Default for View {
             transport: Transport::Http,
             switches: 0,
             rows: vec![],
+            cross: None,
             balance: None,
             read_at: None,
         }

@@ -317,6 +317,7 @@ impl Supervisor {
                 credentials,
                 rate: RateBudget::new(supervisor.shared.tuning.key_rate),
                 view: ArcSwap::default(),
+                lineage: ArcSwap::default(),
                 connection: Slot::new("connection"),
             });
             supervisor.shared.accounts.rcu(|accounts| {

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::automation::AutomationPlan;
 use super::shared::Account;
 use crate::domain::arming::Ended;
-use crate::domain::execution::{self, Action, Before, Danger, Decision};
+use crate::domain::execution::{Action, Before, Danger, Decision, Intent, Reopening};
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::domain::proof::Reading;
 use crate::domain::rules::Rule;
@@ -28,13 +29,24 @@ pub enum Step {
         action: Action,
         /// What was read before.
         before: Option<Before>,
-        /// What was read since.
+        /// What was read of the margin since.
         readings: Vec<Reading>,
+        /// When it was looked for and not found, in exchange time.
+        absent: Vec<DateTime<Utc>>,
         /// Readings that found the trade nowhere.
         not_found: u32,
         /// What the exchange said against it, if it did.
         refusal: Option<String>,
     },
+    /// The first of two legs was applied; the journal does not say so yet.
+    FirstLegDone {
+        /// What is to be opened again.
+        then: Reopening,
+        /// What the exchange answered.
+        outcome: Value,
+    },
+    /// The second leg is written down: look once more, and send.
+    Reopen(Reopening),
     /// It was applied; the journal does not say so yet.
     Record {
         /// What was applied.
@@ -42,6 +54,20 @@ pub enum Step {
         /// What the exchange answered.
         outcome: Value,
     },
+}
+
+impl Step {
+    /// A proof that begins.
+    pub fn prove(action: Action, before: Option<Before>, refusal: Option<String>) -> Self {
+        Self::Prove {
+            action,
+            before,
+            readings: vec![],
+            absent: vec![],
+            not_found: 0,
+            refusal,
+        }
+    }
 }
 
 /// An execution and what is needed to carry it out.
@@ -110,14 +136,30 @@ impl Work {
     }
 
     /// Whether it has to wait because its position is in doubt: more margin would hide whether the
-    /// margin in doubt arrived. A position may be closed all the same, and looking up sends nothing.
+    /// margin in doubt arrived. A position may be closed or reduced all the same, and looking up
+    /// sends nothing.
     pub fn must_not_disturb(&self, in_doubt: &HashSet<PositionId>) -> bool {
-        let closes = self
+        let fallback = self.decision.fallback;
+        let adds = self
             .rule
             .as_deref()
-            .is_some_and(|rule| matches!(execution::intended(rule), Action::ClosePosition));
-        let sends = matches!(self.step, Step::Send);
-        sends && !closes && in_doubt.contains(&self.position)
+            .is_some_and(|rule| matches!(Intent::of(rule, fallback), Intent::AddMargin(_)));
+        matches!(self.step, Step::Send) && adds && in_doubt.contains(&self.position)
+    }
+
+    /// The execution that takes this one's place.
+    #[must_use]
+    pub fn instead(self, id: ExecutionId, decision: Decision) -> Self {
+        Self {
+            id,
+            decision,
+            step: Step::Send,
+            attempts: 0,
+            unread: 0,
+            doubted: false,
+            deaths: 0,
+            ..self
+        }
     }
 
     /// An execution found unfinished in the journal.
@@ -128,8 +170,8 @@ impl Work {
             automation: row.automation,
             rule,
             position: row.position,
+            danger: Danger::unknown(row.decision.rule),
             decision: row.decision,
-            danger: Danger::unknown(),
             tick_at: None,
             step: Step::LookUp,
             attempts: 0,

@@ -4,10 +4,11 @@ use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::context::Context;
+use super::format::described;
 use super::names::Names;
 use super::table;
-use crate::domain::audit::{Actor, Entry};
-use crate::domain::execution::{Action, State};
+use crate::domain::audit::{Act, Actor, Entry};
+use crate::domain::execution::State;
 use crate::domain::ids::{AutomationId, ExecutionId};
 use crate::journal::{Execution, Filter, Journal, LIST_LIMIT, Settled};
 
@@ -123,7 +124,7 @@ async fn list(args: &ListArgs, journal: &Journal, context: &mut Context<'_>) -> 
             execution.id.to_string(),
             table::time(execution.created_at),
             names.of(&execution.account),
-            describe(execution.action),
+            described(execution.action),
             execution.position.to_string(),
             execution.state.to_string(),
             execution.reason.clone().unwrap_or_default(),
@@ -134,13 +135,6 @@ async fn list(args: &ListArgs, journal: &Journal, context: &mut Context<'_>) -> 
         "ID", "CREATED", "ACCOUNT", "ACTION", "POSITION", "STATE", "REASON",
     ];
     Ok(table::write(context.out, &headers, &rows)?)
-}
-
-fn describe(action: Action) -> String {
-    match action {
-        Action::ClosePosition => action.as_str().to_owned(),
-        Action::AddMargin { amount } => format!("{} {} sats", action.as_str(), amount.0),
-    }
 }
 
 async fn show(
@@ -160,7 +154,7 @@ async fn show(
         ("id", execution.id.to_string()),
         ("state", execution.state.to_string()),
         ("reason", table::or_dash(execution.reason.as_ref())),
-        ("action", describe(execution.action)),
+        ("action", described(execution.action)),
         ("position", execution.position.to_string()),
         ("account", names.of(&execution.account)),
         ("automation", execution.automation.to_string()),
@@ -214,13 +208,13 @@ async fn resolve(
                 account: &execution.account,
                 account_name: &names.of(&execution.account),
             };
-            Settled::Done(Box::new(Entry::margin_guard(
-                &actor,
-                execution.position,
-                execution.action,
-                &execution.decision,
-                context.now,
-            )))
+            let act = Act {
+                position: execution.position,
+                action: execution.action,
+                decision: &execution.decision,
+                outcome: &serde_json::Value::Null,
+            };
+            Settled::Done(Box::new(Entry::of(&actor, &act, context.now)))
         }
     };
     journal

@@ -1,4 +1,6 @@
-//! Numbers and durations for people.
+//! Numbers, durations and commands for people.
+
+use crate::domain::execution::Action;
 
 /// A whole number with its thousands apart: `1,234,567`.
 pub(super) fn thousands(number: i64) -> String {
@@ -38,6 +40,24 @@ pub(super) fn micros(us: u64) -> String {
 /// A fraction as a percentage with one digit: `2.6 %`.
 pub(super) fn percent(fraction: f64) -> String {
     format!("{:.1} %", fraction * 100.0)
+}
+
+/// What a command does, with its figures.
+pub(super) fn described(action: Action) -> String {
+    let name = action.as_str();
+    match action {
+        Action::AddMargin { amount } | Action::CrossDeposit { amount } => {
+            format!("{name} {} sats", thousands(amount.0))
+        }
+        Action::UpdateTp { to } | Action::UpdateSl { to } => format!("{name} {to}"),
+        Action::Open(opening) | Action::CrossOpen(opening) => {
+            format!("{name} {} {}", opening.side.direction(), opening.quantity)
+        }
+        Action::CrossReduce { quantity, .. } => format!("{name} {quantity}"),
+        Action::CloseToReopen { keep } => format!("{name} {keep}"),
+        Action::Reopen(kept) => format!("{name} {}", kept.quantity),
+        Action::ClosePosition | Action::CrossClose { .. } => name.to_owned(),
+    }
 }
 
 #[cfg(test)]

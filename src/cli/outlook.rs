@@ -181,7 +181,7 @@ async fn read_one(
             format!("automation {}: {}", stored.id, errors.join("; "))
         })?;
         for position in &running {
-            let level = rule.level(position);
+            let level = rule.level(position.into());
             let fires_at = level.at_or_below.or(level.at_or_above);
             outlooks.push(RuleOutlook {
                 automation: stored.id.to_string(),
@@ -192,7 +192,7 @@ async fn read_one(
                 away: fires_at.map(|at| (price.usd() - at.usd()).abs() / price.usd()),
                 fires_before_liquidation: fires_at
                     .map(|at| maths::liquidation_distance(position, at)),
-                fires_now: rule.is_reached(position, price),
+                fires_now: rule.is_reached(position.into(), price),
             });
         }
     }

@@ -41,7 +41,9 @@ pub struct Example {
 
 /// What a rule would do for long examples opened at `price`.
 pub fn examples(rule: &Rule, price: Price) -> Vec<Example> {
-    let Rule::MarginGuard(guard) = rule;
+    let Rule::MarginGuard(guard) = rule else {
+        return vec![];
+    };
     LEVERAGES
         .iter()
         .map(|leverage| example(guard, *leverage, price))
@@ -106,7 +108,29 @@ fn opened(leverage: i64, price: Price) -> Position {
 
 /// A rule as it is understood: percentages as fractions, defaults filled in.
 pub fn normalised(rule: &Rule) -> Value {
-    let Rule::MarginGuard(guard) = rule;
+    match rule {
+        Rule::MarginGuard(guard) => normalised_guard(guard),
+        Rule::TpSl(rule) => json!({
+            "action": rule.action.as_str(),
+            "trigger_pnl_percentage": rule.trigger_percentage,
+            "pnl_basis": rule.basis,
+            "direction": rule.direction,
+            "cooldown_seconds": rule.cooldown.as_secs(),
+        }),
+        Rule::AutoEntry(entry) => json!({
+            "side": entry.side,
+            "quantity": entry.quantity,
+            "leverage": entry.leverage,
+            "trigger_price": entry.trigger,
+            "stoploss": entry.stoploss,
+            "takeprofit": entry.takeprofit,
+            "margin_mode": entry.mode,
+            "max_entries": entry.max_entries,
+        }),
+    }
+}
+
+fn normalised_guard(guard: &MarginGuard) -> Value {
     let mut config = json!({
         "margin_threshold": guard.threshold,
         "metric": guard.metric.as_str(),
@@ -114,7 +138,11 @@ pub fn normalised(rule: &Rule) -> Value {
     });
     match guard.action {
         GuardAction::ClosePosition => config["action"] = json!("close_position"),
-        GuardAction::AddMargin(amount) => {
+        GuardAction::ReducePosition(percent) => {
+            config["action"] = json!("reduce_position");
+            config["reduce_percentage"] = json!(percent);
+        }
+        GuardAction::AddMargin { amount, .. } => {
             config["action"] = json!("add_margin");
             config["add_margin_amount"] = json!(amount);
         }
@@ -124,10 +152,24 @@ pub fn normalised(rule: &Rule) -> Value {
 
 /// A rule in one line.
 pub fn summary(rule: &Rule) -> String {
-    let Rule::MarginGuard(guard) = rule;
+    let guard = match rule {
+        Rule::MarginGuard(guard) => guard,
+        Rule::TpSl(rule) => {
+            let (action, trigger) = (rule.action.as_str(), rule.trigger_percentage);
+            return format!("{action} at {trigger} % P&L");
+        }
+        Rule::AutoEntry(entry) => {
+            let trigger = entry.trigger.map_or_else(
+                || "by job only".to_owned(),
+                |trigger| format!("at {trigger}"),
+            );
+            return format!("{} {} {trigger}", entry.side.direction(), entry.quantity);
+        }
+    };
     let action = match guard.action {
         GuardAction::ClosePosition => "close_position".to_owned(),
-        GuardAction::AddMargin(amount) => format!("add_margin {} sats", amount.0),
+        GuardAction::ReducePosition(percent) => format!("reduce_position by {percent} %"),
+        GuardAction::AddMargin { amount, .. } => format!("add_margin {} sats", amount.0),
     };
     let sign = match guard.metric {
         crate::domain::rules::margin_guard::Metric::LiquidationDistance => "<=",

@@ -15,6 +15,7 @@ use super::{Cli, Command, stored};
 use crate::config::{Environment, Settings};
 use crate::domain::execution::{Action, Decision, State};
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
+use crate::domain::rules::{Limits, RuleKind};
 use crate::domain::units::{Price, Sats};
 use crate::journal::{Journal, NewExecution};
 use crate::store::Store;
@@ -162,6 +163,11 @@ impl Shell {
             episode: 1,
             action: Action::AddMargin { amount: Sats(500) },
             decision: Decision {
+                rule: RuleKind::MarginGuard,
+                wanted: "add_margin".into(),
+                fallback: false,
+                pnl: None,
+                pnl_percentage: None,
                 metric: "margin_used".into(),
                 metric_value: Some(0.71),
                 threshold: 0.7,
@@ -171,7 +177,7 @@ impl Shell {
             },
         };
         let action = new.action;
-        journal.fire(new, now()).await.unwrap();
+        journal.fire(new, Limits::default(), now()).await.unwrap();
         journal
             .begin_sending(id, action, None, now())
             .await
@@ -506,7 +512,7 @@ async fn an_uncertain_execution_is_shown_and_settled_with_its_audit_entry() {
 async fn migrate_says_what_is_to_be_done_and_holds_the_folder_while_it_does_it() {
     let mut shell = Shell::new();
     let made = shell.run(&["migrate", "--json"]).await.json();
-    assert_eq!(made["steps"].as_array().unwrap().len(), 5);
+    assert_eq!(made["steps"].as_array().unwrap().len(), 6);
     assert_eq!(shell.run(&["migrate"]).await.ok().out, "nothing to do\n");
     shell
         .run(&["migrate", "--rollback", "2", "--yes"])

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::execution::{Action, Decision};
 use super::ids::{AccountId, AutomationId, ExecutionId, PositionId};
+use super::rules::RuleKind;
+use super::rules::auto_entry::MARKET;
 
 /// An audit entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,39 +40,109 @@ pub struct Actor<'a> {
     pub account_name: &'a str,
 }
 
+/// What an entry tells of beside who acted and what was decided.
+#[derive(Clone, Debug)]
+pub struct Act<'a> {
+    /// The position acted on; the market's for an entry.
+    pub position: PositionId,
+    /// The command that was applied, the last of several.
+    pub action: Action,
+    /// What was known when it was decided.
+    pub decision: &'a Decision,
+    /// What came of it: the exchange's answer, or how it was proven.
+    pub outcome: &'a Value,
+}
+
+/// Keys of an outcome that are worth keeping in the entry.
+const TOLD: [&str; 5] = ["tradeId", "successorId", "exitPrice", "leftOut", "price"];
+
 impl Entry {
-    /// The entry of a margin guard that acted. An infinite margin ratio is null: JSON has no
-    /// infinity.
-    pub fn margin_guard(
-        actor: &Actor<'_>,
-        position: PositionId,
-        action: Action,
-        decision: &Decision,
-        at: DateTime<Utc>,
-    ) -> Self {
-        let verb = action.as_str();
-        let mut data = json!({
-            "positionId": position,
-            "marginRatio": decision.margin_ratio,
-            "action": verb,
-            "executionId": actor.execution,
-            "accountId": actor.account,
-            "accountName": actor.account_name,
-            "metric": decision.metric,
-            "metricValue": decision.metric_value,
-            "price": decision.price,
-            "dataAgeMs": decision.data_age_ms,
-        });
-        if let Action::AddMargin { amount } = action {
-            data["amount"] = json!(amount);
-        }
-        Self {
+    /// The entry of an executed act. Figures that are infinite are null: JSON has no infinity.
+    pub fn of(actor: &Actor<'_>, act: &Act<'_>, at: DateTime<Utc>) -> Self {
+        let Act {
+            position, decision, ..
+        } = act;
+        let verb = decision.wanted.as_str();
+        let (message, data) = match (decision.rule, act.action) {
+            (RuleKind::AutoEntry, Action::Open(opening) | Action::CrossOpen(opening)) => {
+                let (side, quantity) = (opening.side.letter(), opening.quantity);
+                let data = json!({
+                    "tradeId": act.outcome["tradeId"], "side": side, "quantity": quantity,
+                    "leverage": number(opening.leverage), "market": MARKET,
+                    "marginMode": act.action.mode(),
+                });
+                (
+                    format!("Auto Entry executed: {side} {} contracts", quantity.0),
+                    data,
+                )
+            }
+            (RuleKind::TpSl, _) => {
+                let data = json!({
+                    "positionId": position, "pnl": decision.pnl,
+                    "pnlPercentage": decision.pnl_percentage, "action": verb,
+                });
+                (
+                    format!("TP/SL executed: {verb} for position {position}"),
+                    data,
+                )
+            }
+            (RuleKind::MarginGuard | RuleKind::AutoEntry, _) => {
+                let data = json!({
+                    "positionId": position, "marginRatio": decision.margin_ratio, "action": verb,
+                });
+                (
+                    format!("Margin Guard executed: {verb} for position {position}"),
+                    data,
+                )
+            }
+        };
+        let mut entry = Self {
             automation_id: actor.automation.clone(),
-            kind: "margin_guard_executed".to_owned(),
-            message: format!("Margin Guard executed: {verb} for position {position}"),
+            kind: format!("{}_executed", decision.rule),
+            message,
             data,
             timestamp: iso(at),
+        };
+        entry.tell_more(actor, act);
+        entry
+    }
+
+    /// The keys that follow those of the old worker.
+    fn tell_more(&mut self, actor: &Actor<'_>, act: &Act<'_>) {
+        let decision = act.decision;
+        let data = &mut self.data;
+        data["executionId"] = json!(actor.execution);
+        data["accountId"] = json!(actor.account);
+        data["accountName"] = json!(actor.account_name);
+        data["metric"] = json!(decision.metric);
+        data["metricValue"] = json!(decision.metric_value);
+        data["price"] = json!(decision.price);
+        data["dataAgeMs"] = json!(decision.data_age_ms);
+        match act.action {
+            Action::AddMargin { amount } | Action::CrossDeposit { amount } => {
+                data["amount"] = json!(amount);
+            }
+            Action::UpdateTp { to } => data["takeprofit"] = json!(to),
+            Action::UpdateSl { to } => data["stoploss"] = json!(to),
+            Action::CrossReduce { quantity, .. } => data["quantity"] = json!(quantity),
+            Action::Reopen(kept) => data["kept"] = json!(kept.quantity),
+            _ => {}
         }
+        for key in TOLD {
+            let told = act.outcome.get(key).filter(|told| !told.is_null());
+            if let (Some(told), None) = (told, data.get(key)) {
+                data[key] = told.clone();
+            }
+        }
+    }
+}
+
+/// Whole numbers without a fraction, as the old worker's readers know them.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        json!(value as i64)
+    } else {
+        json!(value)
     }
 }
 
@@ -85,19 +157,13 @@ pub fn iso(at: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::execution::Opening;
+    use super::super::position::Side;
+    use super::super::units::{Sats, Usd};
     use super::*;
 
-    #[test]
-    fn an_entry_has_the_shape_of_the_old_worker_with_more_keys_inside_data() {
-        let position = PositionId(uuid::Uuid::from_u128(7));
-        let decision = Decision {
-            metric: "margin_ratio".into(),
-            metric_value: Some(0.85),
-            threshold: 0.8,
-            margin_ratio: Some(0.85),
-            price: super::super::units::Price::from_usd(68_020.5).unwrap(),
-            data_age_ms: 12,
-        };
+    /// The entry's JSON with only those keys of `data` that the old worker's readers know.
+    fn old_shape(act: &Act<'_>, keys: &[&str]) -> Value {
         let (automation, account) = (AutomationId::new("auto_123"), AccountId::new("acc"));
         let actor = Actor {
             automation: &automation,
@@ -106,19 +172,101 @@ mod tests {
             account_name: "main",
         };
         let at = "2025-01-10T00:05:00Z".parse().unwrap();
-        let entry = Entry::margin_guard(&actor, position, Action::ClosePosition, &decision, at);
-        let mut entry = serde_json::to_value(entry).unwrap();
+        let mut entry = serde_json::to_value(Entry::of(&actor, act, at)).unwrap();
         let data = entry["data"].as_object_mut().unwrap();
-        data.retain(|key, _| ["positionId", "marginRatio", "action"].contains(&key.as_str()));
+        assert_eq!(data["executionId"], json!(actor.execution));
+        data.retain(|key, _| keys.contains(&key.as_str()));
+        entry
+    }
+
+    fn decision(rule: RuleKind, wanted: &str) -> Decision {
+        Decision {
+            rule,
+            wanted: wanted.into(),
+            fallback: false,
+            metric: "margin_ratio".into(),
+            metric_value: Some(0.85),
+            threshold: 0.8,
+            margin_ratio: Some(0.85),
+            pnl: Some(Sats(150)),
+            pnl_percentage: Some(15.05),
+            price: super::super::units::Price::from_usd(68_020.5).unwrap(),
+            data_age_ms: 12,
+        }
+    }
+
+    #[test]
+    fn a_guards_entry_has_the_shape_of_the_old_worker() {
+        let position = PositionId(uuid::Uuid::from_u128(7));
+        let act = Act {
+            position,
+            action: Action::ClosePosition,
+            decision: &decision(RuleKind::MarginGuard, "close_position"),
+            outcome: &Value::Null,
+        };
         let expected = json!({
             "automationId": "auto_123",
             "type": "margin_guard_executed",
             "message": format!("Margin Guard executed: close_position for position {position}"),
+            "data": {"positionId": position, "marginRatio": 0.85, "action": "close_position"},
+            "timestamp": "2025-01-10T00:05:00Z"
+        });
+        assert_eq!(
+            old_shape(&act, &["positionId", "marginRatio", "action"]),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_tp_sl_entry_has_the_shape_of_the_old_worker() {
+        let position = PositionId(uuid::Uuid::from_u128(7));
+        let to = super::super::units::Price::from_usd(75_000.0).unwrap();
+        let act = Act {
+            position,
+            action: Action::UpdateTp { to },
+            decision: &decision(RuleKind::TpSl, "update_tp"),
+            outcome: &Value::Null,
+        };
+        let expected = json!({
+            "automationId": "auto_123",
+            "type": "tp_sl_executed",
+            "message": format!("TP/SL executed: update_tp for position {position}"),
             "data": {
-                "positionId": position, "marginRatio": 0.85, "action": "close_position"
+                "positionId": position, "pnl": 150, "pnlPercentage": 15.05,
+                "action": "update_tp"
             },
             "timestamp": "2025-01-10T00:05:00Z"
         });
-        assert_eq!(entry, expected);
+        let keys = ["positionId", "pnl", "pnlPercentage", "action"];
+        assert_eq!(old_shape(&act, &keys), expected);
+    }
+
+    #[test]
+    fn an_entrys_entry_has_the_shape_of_the_old_worker() {
+        let opening = Opening {
+            side: Side::Buy,
+            quantity: Usd(1000),
+            leverage: 10.0,
+            stoploss: None,
+            takeprofit: None,
+        };
+        let act = Act {
+            position: PositionId::MARKET,
+            action: Action::Open(opening),
+            decision: &decision(RuleKind::AutoEntry, "open_position"),
+            outcome: &json!({"tradeId": "trade_789"}),
+        };
+        let expected = json!({
+            "automationId": "auto_123",
+            "type": "auto_entry_executed",
+            "message": "Auto Entry executed: b 1000 contracts",
+            "data": {
+                "tradeId": "trade_789", "side": "b", "quantity": 1000, "leverage": 10,
+                "market": "btcusd"
+            },
+            "timestamp": "2025-01-10T00:05:00Z"
+        });
+        let keys = ["tradeId", "side", "quantity", "leverage", "market"];
+        assert_eq!(old_shape(&act, &keys), expected);
     }
 }

@@ -29,6 +29,36 @@ impl Level {
         self.at_or_below.is_some() || self.at_or_above.is_some()
     }
 
+    /// Fires where either does.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            at_or_below: self.at_or_below.max(other.at_or_below),
+            at_or_above: match (self.at_or_above, other.at_or_above) {
+                (Some(one), Some(two)) => Some(one.min(two)),
+                (one, two) => one.or(two),
+            },
+        }
+    }
+
+    /// The nearest prices on either side of `at` at which it no longer fires; none where it does
+    /// not fire there, or where it fires everywhere on that side.
+    #[must_use]
+    pub fn released_from(self, at: Price) -> Self {
+        let above = |level: Price| Price::from_cents(level.cents() + 1);
+        let below = |level: Price| Price::from_cents(level.cents() - 1);
+        Self {
+            at_or_above: self
+                .at_or_below
+                .filter(|level| at <= *level)
+                .and_then(above),
+            at_or_below: self
+                .at_or_above
+                .filter(|level| at >= *level)
+                .and_then(below),
+        }
+    }
+
     /// The highest price in the exchange's range at which a condition holds that holds at every
     /// lower price as well; found to the cent by halving, so that level and condition cannot
     /// disagree.

@@ -1,4 +1,4 @@
-//! Proof of an added margin whose reply was lost: the exchange is asked, nothing is sent again.
+//! Proof of a request whose reply was lost: the exchange is asked, nothing is sent again.
 
 use std::time::Duration;
 
@@ -101,6 +101,24 @@ pub fn add_margin(
     }
 }
 
+/// Judges the times at which something that a request would have left at the exchange was looked
+/// for and not found, oldest first.
+pub fn absence(
+    signed_at: DateTime<Utc>,
+    not_found_at: &[DateTime<Utc>],
+    windows: &ProofWindows,
+) -> Verdict {
+    let settled = signed_at + windows.request_validity + windows.margin_of_safety;
+    let mut after = not_found_at.iter().filter(|at| **at >= settled);
+    match (after.next(), not_found_at.last()) {
+        (None, _) => Verdict::ReadAgain(settled),
+        (Some(first), Some(last)) if *last >= *first + windows.between_readings => {
+            Verdict::NotApplied
+        }
+        (Some(first), _) => Verdict::ReadAgain(*first + windows.between_readings),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +174,18 @@ mod tests {
             judge(&[one, reading(42, 100_000, 0, 0)]),
             Verdict::NotApplied
         );
+    }
+
+    #[test]
+    fn what_is_not_found_was_not_applied_once_the_request_can_no_longer_be_accepted() {
+        let judge = |times: &[i64]| {
+            let times: Vec<_> = times.iter().map(|seconds| at(*seconds)).collect();
+            absence(at(0), &times, &ProofWindows::default())
+        };
+        assert_eq!(judge(&[1, 39]), Verdict::ReadAgain(at(40)));
+        assert_eq!(judge(&[1, 40]), Verdict::ReadAgain(at(42)));
+        assert_eq!(judge(&[40, 41]), Verdict::ReadAgain(at(42)));
+        assert_eq!(judge(&[40, 42]), Verdict::NotApplied);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use sea_orm::{ConnectionTrait, DatabaseExecutor};
 
 use super::arming::{ARMED, FIRED, stands};
 use super::execution::{Columns, Source, TABLE};
-use super::{Journal, JournalError};
+use super::{Journal, JournalError, limits};
 use crate::domain::execution::{Action, Decision, State, live_trigger_key};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserId};
+use crate::domain::rules::Limits;
 use crate::store::entity::{arming, execution};
 use crate::store::{Kind, StoreError};
 
@@ -44,10 +45,17 @@ pub enum FireResult {
     Fired,
     /// This episode was fired before, by this other execution.
     FiredBefore(ExecutionId),
+    /// Nothing was written: the automation may not act before this time.
+    LimitReached {
+        /// When it may again.
+        until: DateTime<Utc>,
+    },
+    /// Nothing was written: the automation has acted as often as it may at all.
+    Completed,
 }
 
 impl Journal {
-    /// Writes an execution down and its episode as fired.
+    /// Writes an execution down and its episode as fired, if the automation's limits let it act.
     ///
     /// # Errors
     /// [`JournalError::NotArmed`] for an episode that is not armed, [`StoreError::Unavailable`]
@@ -55,14 +63,22 @@ impl Journal {
     pub async fn fire(
         &self,
         new: NewExecution,
+        limits: Limits,
         now: DateTime<Utc>,
     ) -> Result<FireResult, JournalError> {
         let key = live_trigger_key(&new.automation, new.position, new.rule_version, new.episode);
-        let insert = insert(&new, &key, now)?;
+        let insert = insert(&new, &key, Source::Live, now)?;
         let disarm = disarm(&new, now);
         self.store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
+                    let reached =
+                        limits::reached(db, &new.automation, new.rule_version, limits, now).await?;
+                    if let Some(reached) = reached
+                        && find_by_key(db, &key).await?.is_none()
+                    {
+                        return Ok(reached);
+                    }
                     if db.execute(&insert).await?.rows_affected() == 0 {
                         return fired_before(db, &key, new.id).await;
                     }
@@ -76,9 +92,10 @@ impl Journal {
     }
 }
 
-fn insert(
+pub(super) fn insert(
     new: &NewExecution,
     key: &str,
+    source: Source,
     now: DateTime<Utc>,
 ) -> Result<InsertStatement, StoreError> {
     use execution::Column;
@@ -88,7 +105,7 @@ fn insert(
     let values = [
         (Column::Id, new.id.to_string().into()),
         (Column::TriggerKey, key.into()),
-        (Column::Source, Source::Live.as_str().into()),
+        (Column::Source, source.as_str().into()),
         (Column::AutomationId, new.automation.as_str().into()),
         (Column::AccountId, new.account.as_str().into()),
         (Column::UserId, new.user.as_str().into()),
@@ -142,24 +159,34 @@ async fn fired_before(
     key: &str,
     id: ExecutionId,
 ) -> Result<FireResult, JournalError> {
-    let query = Query::select()
-        .column(execution::Column::Id)
-        .from(execution::Entity)
-        .and_where(Expr::col(execution::Column::TriggerKey).eq(key))
-        .to_owned();
-    let row = db.query_one(&query).await?;
-    let row = row.ok_or_else(|| StoreError::unavailable("the journal changed; try again"))?;
-    let found: String = row.try_get("", "id")?;
-    let columns = Columns {
-        table: TABLE,
-        id: &found,
-    };
-    let found = columns.parse("id", &found)?;
+    let found = find_by_key(db, key).await?;
+    let found = found.ok_or_else(|| StoreError::unavailable("the journal changed; try again"))?;
     Ok(if found == id {
         FireResult::Fired
     } else {
         FireResult::FiredBefore(found)
     })
+}
+
+/// The execution with a trigger key.
+pub(super) async fn find_by_key(
+    db: &DatabaseExecutor<'_>,
+    key: &str,
+) -> Result<Option<ExecutionId>, StoreError> {
+    let query = Query::select()
+        .column(execution::Column::Id)
+        .from(execution::Entity)
+        .and_where(Expr::col(execution::Column::TriggerKey).eq(key))
+        .to_owned();
+    let Some(row) = db.query_one(&query).await? else {
+        return Ok(None);
+    };
+    let found: String = row.try_get("", "id")?;
+    let columns = Columns {
+        table: TABLE,
+        id: &found,
+    };
+    columns.parse("id", &found).map(Some)
 }
 
 async fn not_armed(

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Reading order: [`Execution`]; `fire` writes it down with the arming; `sending` lets it out once;
-//! `ending` closes it; `queries` finds it again. Every write is one conditional statement, or one
+//! `ending` closes it; `legs` and `succession` tell of those of more than one part; `queries` finds
+//! it again. Every write is one conditional statement, or one
 //! transaction, and may be repeated after an error: a repetition finds what stands.
 
 mod arming;
@@ -14,8 +15,11 @@ mod ending;
 mod error;
 mod execution;
 mod fire;
+mod legs;
+mod limits;
 mod queries;
 mod sending;
+mod succession;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +28,7 @@ pub use ending::{Done, Settled};
 pub use error::JournalError;
 pub use execution::{Execution, Source};
 pub use fire::{FireResult, NewExecution};
+pub use legs::FallingBack;
 pub use queries::{AuditFilter, AuditRow, Counts, Filter, LIST_LIMIT};
 pub use sending::{Began, Refusal};
 

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::audit::{Actor, Entry};
+use crate::domain::audit::{Act, Actor, Entry};
 use crate::domain::execution::{Action, Before, Decision, SkipReason, State};
 use crate::domain::ids::{ExecutionId, PositionId};
+use crate::domain::rules::{Limits, RuleKind};
 use crate::domain::units::{Price, Sats};
 use crate::store::testing::{Fixture, at};
 use crate::store::{Account, Automation, StoreError};
@@ -63,6 +64,11 @@ impl Set {
             episode,
             action: ADD,
             decision: Decision {
+                rule: RuleKind::MarginGuard,
+                wanted: "add_margin".into(),
+                fallback: false,
+                pnl: None,
+                pnl_percentage: None,
                 metric: "margin_used".into(),
                 metric_value: None,
                 threshold: 0.7,
@@ -84,7 +90,10 @@ impl Set {
     /// Opens and fires an episode of a position of its own.
     async fn planned(&self, n: u128) -> ExecutionId {
         self.open(n, 1).await;
-        let fired = self.journal.fire(self.decided(n, n, 1), at(10)).await;
+        let fired = self
+            .journal
+            .fire(self.decided(n, n, 1), Limits::default(), at(10))
+            .await;
         assert_eq!(fired.unwrap(), FireResult::Fired);
         execution(n)
     }
@@ -102,7 +111,13 @@ impl Set {
             account_name: "main",
         };
         let decision = self.decided(1, 1, 1).decision;
-        Entry::margin_guard(&actor, position(1), ADD, &decision, at(12))
+        let act = Act {
+            position: position(1),
+            action: ADD,
+            decision: &decision,
+            outcome: &Value::Null,
+        };
+        Entry::of(&actor, &act, at(12))
     }
 
     async fn state(&self, id: ExecutionId) -> State {
@@ -206,7 +221,7 @@ async fn an_episode_opens_once_and_only_after_the_one_before_it_has_fired() {
     assert_eq!(set.open(1, 1).await, armed(1), "idempotent");
     assert_eq!(set.open(1, 2).await, armed(1), "1 has not fired");
     set.journal
-        .fire(set.decided(11, 1, 1), at(10))
+        .fire(set.decided(11, 1, 1), Limits::default(), at(10))
         .await
         .unwrap();
     assert_eq!(set.open(1, 1).await, fired(1, 11));
@@ -261,7 +276,10 @@ async fn what_is_armed_is_listed_with_what_became_of_what_fired() {
 async fn one_trigger_is_one_execution_however_often_it_is_seen() {
     let set = Set::new().await;
     set.open(1, 1).await;
-    let firing = (0..20).map(|n| set.journal.fire(set.decided(100 + n, 1, 1), at(10)));
+    let firing = (0..20).map(|n| {
+        set.journal
+            .fire(set.decided(100 + n, 1, 1), Limits::default(), at(10))
+    });
     let results: Vec<_> = join_all(firing)
         .await
         .into_iter()
@@ -281,7 +299,7 @@ async fn one_trigger_is_one_execution_however_often_it_is_seen() {
     assert_eq!(set.journal.unfinished().await.unwrap().rows.len(), 1);
     let again = set
         .journal
-        .fire(set.decided(100 + fired[0], 1, 1), at(11))
+        .fire(set.decided(100 + fired[0], 1, 1), Limits::default(), at(11))
         .await;
     assert_eq!(
         again.unwrap(),
@@ -295,7 +313,10 @@ async fn a_stale_or_unopened_episode_does_not_fire_and_leaves_nothing() {
     let set = Set::new().await;
     let not_armed = |episode, stands| JournalError::NotArmed { episode, stands };
     let fire = async |id, episode| {
-        let fired = set.journal.fire(set.decided(id, 1, episode), at(10)).await;
+        let fired = set
+            .journal
+            .fire(set.decided(id, 1, episode), Limits::default(), at(10))
+            .await;
         fired.unwrap_err()
     };
     assert_eq!(fire(1, 1).await, not_armed(1, None));
@@ -303,11 +324,14 @@ async fn a_stale_or_unopened_episode_does_not_fire_and_leaves_nothing() {
     let stands = Some(OpenedEpisode::Armed { episode: 1 });
     assert_eq!(fire(1, 2).await, not_armed(2, stands));
     set.journal
-        .fire(set.decided(1, 1, 1), at(10))
+        .fire(set.decided(1, 1, 1), Limits::default(), at(10))
         .await
         .unwrap();
     set.open(1, 2).await;
-    let late = set.journal.fire(set.decided(2, 1, 1), at(10)).await;
+    let late = set
+        .journal
+        .fire(set.decided(2, 1, 1), Limits::default(), at(10))
+        .await;
     assert_eq!(late.unwrap(), FireResult::FiredBefore(execution(1)));
     let stands = Some(OpenedEpisode::Armed { episode: 2 });
     assert_eq!(fire(3, 3).await, not_armed(3, stands));
@@ -320,7 +344,7 @@ async fn a_stale_or_unopened_episode_does_not_fire_and_leaves_nothing() {
     assert_eq!(rows.len(), 1, "what did not fire left an execution");
     // Even where somebody has deleted the execution: what has fired has fired.
     set.journal
-        .fire(set.decided(4, 1, 2), at(10))
+        .fire(set.decided(4, 1, 2), Limits::default(), at(10))
         .await
         .unwrap();
     set.fixture.sql("DELETE FROM executions").await;
@@ -548,7 +572,7 @@ async fn what_a_crash_left_is_found_oldest_first_whatever_else_is_torn() {
         set.open(n, 1).await;
         let created = at(100 + n as i64);
         set.journal
-            .fire(set.decided(n, n, 1), created)
+            .fire(set.decided(n, n, 1), Limits::default(), created)
             .await
             .unwrap();
     }
@@ -657,7 +681,7 @@ async fn measure_fire_and_begin_sending() {
         took[0].push(start.elapsed());
         let start = std::time::Instant::now();
         set.journal
-            .fire(set.decided(n, n, 1), at(10))
+            .fire(set.decided(n, n, 1), Limits::default(), at(10))
             .await
             .unwrap();
         took[1].push(start.elapsed());
@@ -690,7 +714,8 @@ async fn in_one_batch_what_fails_is_undone_whole_and_its_neighbours_stand() {
     // Every second one inserts its execution and then finds that its episode is not armed.
     let firing = (1..=40).map(|n| {
         let episode = if n % 2 == 0 { 1 } else { 2 };
-        set.journal.fire(set.decided(n, n, episode), at(10))
+        set.journal
+            .fire(set.decided(n, n, episode), Limits::default(), at(10))
     });
     for (n, result) in (1..=40).zip(join_all(firing).await) {
         match result {
@@ -724,7 +749,7 @@ fn futures_can_be_spawned(journal: &Journal, new: NewExecution, entry: Entry) {
     check(store.close());
     check(journal.open_episode(&automation, new.position, 1, 1, at(1)));
     check(journal.armings(&automation, 1));
-    check(journal.fire(new, at(1)));
+    check(journal.fire(new, Limits::default(), at(1)));
     check(journal.begin_sending(id, ADD, None, at(1)));
     check(journal.back_to_planned(id, "", at(1)));
     check(journal.done(id, json!({}), entry, at(1)));

@@ -122,12 +122,12 @@ async fn migrations_go_up_down_and_up_and_say_what_they_did() {
     let error = store.accounts().await.unwrap_err();
     assert!(error.to_string().contains("vigia migrate"), "{error}");
     let all = store.pending_migrations().await.unwrap();
-    assert_eq!(all.len(), 5);
+    assert_eq!(all.len(), 6);
     assert_eq!(store.migrate().await.unwrap().steps, all);
     assert_eq!(store.migrate().await.unwrap().steps, Vec::<String>::new());
     let last: Vec<_> = all.iter().rev().take(2).cloned().collect();
     assert_eq!(store.rollback(2).await.unwrap().steps, last);
-    assert_eq!(store.pending_migrations().await.unwrap(), all[3..]);
+    assert_eq!(store.pending_migrations().await.unwrap(), all[4..]);
     assert_eq!(store.migrate().await.unwrap().steps, all[3..]);
     assert_eq!(store.rollback(5).await.unwrap().steps.len(), 5);
     assert_eq!(store.migrate().await.unwrap().steps, all);
@@ -277,7 +277,7 @@ async fn a_row_that_cannot_be_read_harms_no_other() {
     fixture
         .sql(&format!(
             "UPDATE automations SET config = '{{\"action\": ' WHERE id = '{torn}'; \
-             UPDATE automations SET type = 'tp_sl' WHERE id = '{odd}'"
+             UPDATE automations SET type = 'luck' WHERE id = '{odd}'"
         ))
         .await;
     let listed = fixture.store.automations(Some(&account.id)).await.unwrap();

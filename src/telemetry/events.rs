@@ -91,6 +91,10 @@ pub enum Event {
         price: Price,
         metric_value: Option<f64>,
     },
+    Completed {
+        account: AccountTag,
+        automation: AutomationId,
+    },
     Sending {
         account: AccountTag,
         execution: ExecutionId,
@@ -149,6 +153,7 @@ impl Event {
             Self::BookDrift { .. } => "book.drift",
             Self::Armed { .. } => "automation.armed",
             Self::Triggered { .. } => "automation.triggered",
+            Self::Completed { .. } => "automation.completed",
             Self::Sending { .. } => "execution.sending",
             Self::Done { .. } => "execution.done",
             Self::Failed { .. } => "execution.failed",
@@ -196,6 +201,9 @@ impl Event {
             Self::Triggered { account, automation, position, execution, episode, price, metric_value } => {
                 info!(event, account_id = %account.id, account_name = %account.name, %automation, %position,
                       %execution, episode, %price, metric_value);
+            }
+            Self::Completed { account, automation } => {
+                info!(event, account_id = %account.id, account_name = %account.name, %automation);
             }
             Self::Sending { account, execution, action, tick_to_order_us } => {
                 debug!(event, account_id = %account.id, account_name = %account.name, %execution,

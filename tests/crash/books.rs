@@ -57,7 +57,7 @@ impl Books {
         count(self.done().map(|row| {
             let amount = match row.action {
                 Action::AddMargin { amount } => Some(amount.0),
-                Action::ClosePosition => None,
+                _ => None,
             };
             (row.position.to_string(), row.action.as_str(), amount)
         }))

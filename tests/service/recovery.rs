@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vigia::domain::execution::{Action, Decision, Seen, State};
 use vigia::domain::ids::ExecutionId;
-use vigia::domain::rules::Rule;
+use vigia::domain::rules::Limits;
 use vigia::domain::units::{Price, Sats};
 use vigia::journal::{FireResult, NewExecution};
 use vigia::simulator::Fault;
@@ -147,7 +147,7 @@ async fn a_trigger_that_stands_but_was_told_to_nobody_is_carried_out() {
     };
     let position = stage.view(&alpha).rows[0].position.clone();
     let stored = stage.app().shared.store.automation(&guard).await.unwrap();
-    let Rule::MarginGuard(rule) = stored.rule().unwrap();
+    let rule = stored.rule().unwrap();
     let written = NewExecution {
         id: ExecutionId(uuid::Uuid::now_v7()),
         automation: guard.clone(),
@@ -159,10 +159,14 @@ async fn a_trigger_that_stands_but_was_told_to_nobody_is_carried_out() {
         action: Action::AddMargin {
             amount: Sats(MARGIN),
         },
-        decision: Decision::of_guard(&rule, &position, seen),
+        decision: Decision::of(&rule, (&position).into(), seen),
     };
     let id = written.id;
-    let fired = stage.app().shared.journal.fire(written, stage.clock.utc());
+    let fired = stage
+        .app()
+        .shared
+        .journal
+        .fire(written, Limits::default(), stage.clock.utc());
     assert_eq!(fired.await.unwrap(), FireResult::Fired);
     stage.control.set_price(DANGER).unwrap();
     stage.done(&alpha).await;

@@ -1,14 +1,16 @@
 //! The automations of an account: started and ended with its connection, brought back when they die.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
 use super::super::automation::{Automation, AutomationPlan};
 use super::Connection;
 use crate::domain::arming::Ended;
-use crate::domain::ids::AutomationId;
+use crate::domain::ids::{AutomationId, ExecutionId};
 use crate::domain::restart::{Tenure, Verdict};
+use crate::journal::JournalError;
 use crate::supervision::{Child, ChildExit, OwnerGone, Ward, parent, start};
 use crate::telemetry::Event;
 
@@ -30,6 +32,8 @@ pub struct ExecutionEnded {
     pub automation: AutomationId,
     /// How.
     pub ended: Ended,
+    /// The execution that does what it could not.
+    pub instead: Option<ExecutionId>,
 }
 
 pub(super) struct Automated {
@@ -74,6 +78,28 @@ impl Connection {
         } else {
             Event::ActorRestarted { actor, restarts }
         });
+    }
+
+    /// Which trades took another's place, as the store knows it; automations that name trades wait
+    /// for it.
+    pub(super) fn learn_lineage(&self, context: &mut Context<Self>) {
+        const AGAIN: Duration = Duration::from_millis(250);
+        let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.account));
+        let learning = async move {
+            let learned = shared.journal.lineage(&account.tag.id).await;
+            learned.map(|lineage| account.lineage.store(Arc::new(lineage)))
+        };
+        let learned = |learned, connection: &mut Self, context: &mut Context<Self>| match learned {
+            Ok(()) => connection.publish(),
+            Err(error) => {
+                let error: JournalError = error;
+                tracing::error!(event = "store.failed", %error, "successions wait");
+                context.run_later(AGAIN, |connection, context| {
+                    connection.learn_lineage(context);
+                });
+            }
+        };
+        context.spawn(actix::fut::wrap_future::<_, Self>(learning).map(learned));
     }
 
     fn end_automation(&mut self, id: &AutomationId) {

@@ -11,6 +11,7 @@
 //! - Stop: socket and automations end; nothing is lost.
 
 mod automations;
+mod cross;
 mod learned;
 mod reading;
 
@@ -21,11 +22,12 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::automation::{AutomationPlan, BookChanged};
-use super::shared::{Account, Row, Shared, View};
+use super::shared::{Account, CrossAccount, Row, Shared, View};
 use super::socket_stream::{FromSocket, events};
-use crate::domain::book::Book;
+use crate::domain::book::{Book, CrossBook};
 use crate::domain::connection::{Effect, Event as LinkEvent, Health, Link, Sight};
 use crate::domain::ids::AutomationId;
+use crate::domain::position::Position;
 use crate::domain::units::Sats;
 use crate::exchange::{Frame, Socket, SocketEvent, SocketPlan, Topic};
 use crate::supervision::failpoint;
@@ -45,6 +47,10 @@ pub struct Connection {
     shared: Arc<Shared>,
     account: Arc<Account>,
     book: Book,
+    cross: CrossBook,
+    cross_access: cross::Access,
+    cross_read_at: Option<Duration>,
+    reading_cross: bool,
     link: Link,
     health: Health,
     started_at: Duration,
@@ -66,6 +72,10 @@ impl Connection {
             shared,
             account,
             book: Book::default(),
+            cross: CrossBook::default(),
+            cross_access: cross::Access::default(),
+            cross_read_at: None,
+            reading_cross: false,
             link: Link::default(),
             health: Health::Starting,
             started_at: Duration::ZERO,
@@ -136,7 +146,11 @@ impl Connection {
         self.socket_number += 1;
         let plan = SocketPlan {
             credentials: Some(Arc::clone(&self.account.credentials)),
-            topics: vec![Topic::IsolatedTrades],
+            topics: vec![
+                Topic::IsolatedTrades,
+                Topic::CrossOrders,
+                Topic::CrossPosition,
+            ],
         };
         let network = &self.account.network;
         let (socket, receiver) = Socket::open(
@@ -212,9 +226,13 @@ impl Connection {
         }
     }
 
+    /// All positions with the time of their rows.
+    fn rows(&self) -> impl Iterator<Item = (&Position, Duration)> {
+        self.book.rows().chain(self.cross.row())
+    }
+
     fn publish_view(&self) {
         let rows = self
-            .book
             .rows()
             .map(|(position, read_at)| Row {
                 position: position.clone(),
@@ -226,6 +244,10 @@ impl Connection {
             transport: self.link.transport(),
             switches: self.link.switches(),
             rows,
+            cross: self
+                .cross
+                .account()
+                .map(|(margin, leverage)| CrossAccount { margin, leverage }),
             balance: self.balance,
             read_at: self.link.read_at(),
         }));
@@ -251,6 +273,7 @@ impl Actor for Connection {
         self.started_at = self.now();
         // What an earlier one knew of the account is not to be acted upon.
         self.publish_view();
+        self.learn_lineage(context);
         let ids: Vec<_> = self.automations.keys().cloned().collect();
         for id in ids {
             self.start_automation(&id, context);
@@ -276,7 +299,11 @@ impl StreamHandler<FromSocket> for Connection {
                     self.read_in(Duration::ZERO, context);
                 }
             }
-            SocketEvent::Frame(..) | SocketEvent::Forbidden(_) => {}
+            SocketEvent::Frame(Frame::Cross, at) => {
+                self.cross.changed(at);
+                self.read_in(Duration::ZERO, context);
+            }
+            SocketEvent::Frame(Frame::LastPrice { .. }, _) | SocketEvent::Forbidden(_) => {}
             SocketEvent::Undecodable(detail) => {
                 let tag = &self.account.tag;
                 tracing::warn!(

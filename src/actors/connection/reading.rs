@@ -7,9 +7,8 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::Connection;
-use crate::domain::book::ReadOutcome;
+use crate::domain::book::{Drift, ReadOutcome};
 use crate::domain::connection::{Event as LinkEvent, Refusal, is_near};
-use crate::domain::position::Position;
 use crate::exchange::{Class, ExchangeError, Running, Spend};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
@@ -42,8 +41,7 @@ impl Connection {
         let account = Arc::clone(&self.account);
         let answer = async move {
             failpoint::linger("connection.reading", &account.tag.name).await;
-            let running = account.network.rest.running(&account.credentials);
-            running.await.and_then(Running::whole)
+            account.network.rest.running(&account.credentials).await
         };
         let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {
             connection.reading_since = None;
@@ -54,7 +52,7 @@ impl Connection {
 
     fn take_reading(
         &mut self,
-        answer: Result<Vec<Position>, ExchangeError>,
+        answer: Result<Running, ExchangeError>,
         requested_at: Duration,
         context: &mut Context<Self>,
     ) {
@@ -72,6 +70,7 @@ impl Connection {
                 self.read_in(pause, context);
                 self.step(LinkEvent::Read { requested_at }, context);
                 self.publish();
+                self.read_cross(context);
                 self.read_balance(context);
             }
             Err(error) => self.reading_failed(&error, context),
@@ -90,17 +89,45 @@ impl Connection {
 
     pub(super) fn apply_reading(
         &mut self,
-        running: Vec<Position>,
+        running: Running,
         requested_at: Duration,
         context: &mut Context<Self>,
     ) {
-        let outcome = self.book.read(running, requested_at);
+        let tag = &self.account.tag;
+        for trade in &running.unreadable {
+            tracing::error!(
+                event = "trade.unreadable", account_id = %tag.id, account_name = %tag.name,
+                trade = trade.id.map(|id| id.to_string()), problem = trade.problem,
+                "what was last known of it stays"
+            );
+        }
+        let Running {
+            positions,
+            unreadable,
+        } = running;
+        let unread = Running {
+            positions: vec![],
+            unreadable,
+        };
+        let outcome = self
+            .book
+            .read_some(positions, |id| unread.may_hold(id), requested_at);
         let ReadOutcome {
             drift,
             missed_event,
             read_again_at,
             ..
         } = outcome;
+        self.tell_drift(drift);
+        if missed_event {
+            self.step(LinkEvent::SocketDeaf, context);
+        }
+        if let Some(at) = read_again_at {
+            self.read_again_at(at, context);
+        }
+    }
+
+    pub(super) fn tell_drift(&self, drift: Vec<Drift>) {
         for drift in drift {
             self.shared.events.emit(Event::BookDrift {
                 account: self.account.tag.clone(),
@@ -110,15 +137,13 @@ impl Connection {
                 has: drift.has,
             });
         }
-        if missed_event {
-            self.step(LinkEvent::SocketDeaf, context);
-        }
-        if let Some(at) = read_again_at {
-            let pause = at.saturating_sub(self.now());
-            context.run_later(pause, |connection, context| {
-                connection.read_in(Duration::ZERO, context);
-            });
-        }
+    }
+
+    pub(super) fn read_again_at(&mut self, at: Duration, context: &mut Context<Self>) {
+        let pause = at.saturating_sub(self.now());
+        context.run_later(pause, |connection, context| {
+            connection.read_in(Duration::ZERO, context);
+        });
     }
 
     fn read_balance(&mut self, context: &mut Context<Self>) {
@@ -144,7 +169,7 @@ impl Connection {
     /// Often near a trigger or liquidation, seldom far from both.
     fn read_period(&self) -> Duration {
         let windows = &self.shared.tuning.link;
-        if self.book.is_dirty() || self.is_near() {
+        if self.book.is_dirty() || self.cross.is_dirty() || self.is_near() {
             windows.read_near
         } else {
             windows.read_far
@@ -153,13 +178,13 @@ impl Connection {
 
     pub(super) fn is_near(&self) -> bool {
         let Some(seen) = self.account.network.price.seen(self.now()) else {
-            return self.book.rows().next().is_some();
+            return self.rows().next().is_some();
         };
-        self.book.rows().any(|(position, _)| {
+        self.rows().any(|(position, _)| {
             let levels: Vec<_> = self
                 .automations
                 .values()
-                .map(|automated| automated.plan.rule.level(position))
+                .map(|automated| automated.plan.rule.level(position.into()))
                 .collect();
             is_near(position, &levels, seen.price)
         })

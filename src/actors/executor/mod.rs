@@ -8,8 +8,11 @@
 //! - Death: the journal says how far it came; the intake has it looked up and goes on from there.
 //! - Stop: it finishes what it has in hand.
 
+mod command;
+mod fallback;
 mod prove;
 mod record;
+mod reopen;
 mod send;
 
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use actix::prelude::*;
 use super::shared::Shared;
 use super::work::{Step, Work, ended_row};
 use crate::domain::arming::Ended;
-use crate::domain::execution::{SkipReason, State};
+use crate::domain::execution::{Action, SkipReason, State};
 use crate::journal::JournalError;
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
@@ -44,6 +47,13 @@ pub enum Verdict {
         work: Box<Work>,
         /// When.
         at: Duration,
+    },
+    /// It has ended, and another is carried out in its place.
+    Instead {
+        /// How it ended.
+        ended: Ended,
+        /// The other, which stands in the journal.
+        work: Box<Work>,
     },
 }
 
@@ -123,6 +133,14 @@ async fn carry_out(shared: &Shared, mut work: Work) -> Verdict {
             Step::Send => send::send(shared, work).await,
             Step::Prove { .. } => prove::prove(shared, work).await,
             Step::Record { .. } => record::record(shared, work).await,
+            Step::FirstLegDone { then, outcome } => {
+                let (then, outcome) = (*then, outcome.clone());
+                reopen::first_leg_done(shared, work, then, outcome).await
+            }
+            Step::Reopen(kept) => {
+                let kept = *kept;
+                reopen::reopen(shared, work, kept).await
+            }
         };
         match next {
             Next::Step(further) => work = *further,
@@ -182,17 +200,14 @@ async fn look_up(shared: &Shared, work: Work) -> Next {
         return Next::Verdict(Verdict::Ended(ended));
     }
     let step = match row.state {
-        State::Sending => Step::Prove {
-            action: row.action,
-            before: row.before,
-            readings: vec![],
-            not_found: 0,
-            refusal: None,
-        },
+        State::Sending => Step::prove(row.action, row.before, None),
         // By way of the intake, which knows whether another request to the position is in doubt.
         _ => {
-            let (step, now) = (Step::Send, shared.clock.mono());
-            return Next::again(Work { step, ..work }, now);
+            let step = match row.action {
+                Action::Reopen(kept) => Step::Reopen(kept),
+                _ => Step::Send,
+            };
+            return Next::again(Work { step, ..work }, shared.clock.mono());
         }
     };
     Next::step(work, step)
@@ -209,7 +224,10 @@ fn store_failed(shared: &Shared, work: Work, error: &JournalError) -> Next {
         detail: format!("execution {}: {error}", work.id),
     });
     let step = match (&work.step, error) {
-        (Step::Record { .. } | Step::Prove { .. }, JournalError::Store(_)) => work.step.clone(),
+        (
+            Step::Record { .. } | Step::Prove { .. } | Step::FirstLegDone { .. },
+            JournalError::Store(_),
+        ) => work.step.clone(),
         _ => Step::LookUp,
     };
     Next::again_soon(shared, Work { step, ..work })

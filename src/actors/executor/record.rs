@@ -7,7 +7,7 @@ use super::super::shared::Shared;
 use super::super::work::{Step, Work};
 use super::{Next, store_failed};
 use crate::domain::audit;
-use crate::domain::execution::{SkipReason, State};
+use crate::domain::execution::{Action, SkipReason, State};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -17,6 +17,17 @@ pub(super) async fn record(shared: &Shared, work: Work) -> Next {
         return Next::step(work, Step::LookUp);
     };
     let account = &work.account;
+    if let Action::Reopen(_) = action
+        && let Some(successor) = outcome["successorId"].as_str()
+        && let Ok(successor) = successor.parse()
+    {
+        // What the trade inherits stands before the execution has ended.
+        let now = shared.clock.utc();
+        match shared.journal.succeed(work.id, successor, now).await {
+            Ok(_) => account.succeed(successor, work.position),
+            Err(error) => return store_failed(shared, work, &error),
+        }
+    }
     let actor = audit::Actor {
         automation: &work.automation,
         execution: work.id,
@@ -24,7 +35,13 @@ pub(super) async fn record(shared: &Shared, work: Work) -> Next {
         account_name: &account.tag.name,
     };
     let at = shared.clock.utc();
-    let entry = audit::Entry::margin_guard(&actor, work.position, action, &work.decision, at);
+    let act = audit::Act {
+        position: work.position,
+        action,
+        decision: &work.decision,
+        outcome: &outcome,
+    };
+    let entry = audit::Entry::of(&actor, &act, at);
     let record = RecordDone {
         execution: work.id,
         outcome: outcome.clone(),

@@ -7,15 +7,18 @@ use serde_json::json;
 use super::super::connection::{Learned, refusal_of};
 use super::super::shared::{Account, Shared};
 use super::super::work::{Step, Work};
-use super::{Next, record, store_failed};
+use super::command::{self, Applied};
+use super::{Next, fallback, prove, record, reopen, store_failed};
 use crate::domain::execution::{self, Action, Before, LastLook, Sight, SkipReason, State};
-use crate::exchange::{Class, ExchangeError, Running, Spend};
+use crate::domain::position::MarginMode;
+use crate::domain::units::Sats;
+use crate::exchange::{Class, ExchangeError, Spend};
 use crate::journal::{Began, Refusal};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
 /// Between two attempts lies at least this.
-const LEAST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LEAST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Looks once more and sends.
 pub(super) async fn send(shared: &Shared, work: Work) -> Next {
@@ -46,17 +49,21 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
         balance: view.balance,
         price: usable.map(|seen| seen.price),
     };
-    match execution::last_look(&rule, &sight) {
+    match execution::last_look(&rule, work.decision.fallback, &sight) {
         LastLook::Send(action) => {
-            let before = row.map(|row| Before {
-                margin: row.position.margin,
-                sum_cash_in_margin: row.position.sum_cash_in_margin,
+            let before = Before {
+                margin: row.map_or(Sats::ZERO, |row| row.position.margin),
+                sum_cash_in_margin: row.map_or(Sats::ZERO, |row| row.position.sum_cash_in_margin),
                 signed_at: work.account.network.exchange_clock().now(),
-            });
+            };
             begin(shared, work, action, before).await
         }
         LastLook::ReadFirst => read_first(shared, work).await,
         LastLook::Skip(reason) => record::skip(shared, work, reason).await,
+        LastLook::OutOfRange(why) => {
+            let evidence = json!({ "price": sight.price });
+            record::fail(shared, work, format!("out_of_range: {why}"), evidence).await
+        }
         LastLook::NothingToAdd { at_leverage_limit } => {
             let what = if at_leverage_limit {
                 "leverage_limit"
@@ -72,7 +79,7 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
                 ),
             });
             let evidence = json!({ "balance": view.balance });
-            record::fail(shared, work, what.to_owned(), evidence).await
+            fallback::nothing_added(shared, work, what.to_owned(), evidence).await
         }
     }
 }
@@ -82,17 +89,20 @@ async fn read_first(shared: &Shared, work: Work) -> Next {
     if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
         return Next::again(work, free_at);
     }
-    match work
-        .account
-        .network
-        .rest
-        .running(&work.account.credentials)
-        .await
-        .and_then(Running::whole)
-    {
-        Ok(running) => {
+    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let row = work.account.view.load().row(work.position).cloned();
+    let cross = row.is_some_and(|row| row.position.mode == MarginMode::Cross);
+    let read = if cross {
+        let read = rest.cross_position(who).await;
+        read.map(|reading| Learned::CrossRead(reading, now))
+    } else {
+        let read = rest.running(who).await;
+        read.map(|running| Learned::Running(running, now))
+    };
+    match read {
+        Ok(learned) => {
             // Its connection applies the reading before this execution's turn comes again.
-            work.account.connection.tell(Learned::Running(running, now));
+            work.account.connection.tell(learned);
             let at = shared.clock.mono() + Duration::from_millis(1);
             Next::again(work, at)
         }
@@ -101,17 +111,51 @@ async fn read_first(shared: &Shared, work: Work) -> Next {
     }
 }
 
-async fn begin(shared: &Shared, work: Work, action: Action, before: Option<Before>) -> Next {
+/// The cross account's leverage is a setting of its own, made before an order that wants another.
+async fn set_leverage(work: &Work, leverage: f64) -> Result<(), ExchangeError> {
+    let wanted = leverage as i64;
+    let stands = work.account.view.load().cross.map(|cross| cross.leverage);
+    if stands == Some(wanted) {
+        return Ok(());
+    }
+    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let set = rest.cross_leverage(who, wanted, rest.clock().now()).await?;
+    work.account
+        .connection
+        .tell(Learned::CrossAnswered(set, Sats::ZERO));
+    Ok(())
+}
+
+async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> Next {
     if shared.dry_run {
         return record::skip(shared, work, SkipReason::DryRun).await;
     }
-    if let Err(free_at) = work.account.rate.spend(Spend::Command, shared.clock.mono()) {
+    let cost = match action {
+        Action::CrossOpen(_) => 2,
+        _ => 1,
+    };
+    let now = shared.clock.mono();
+    if let Err(free_at) = work.account.rate.spend_many(cost, Spend::Command, now) {
         return Next::again(work, free_at);
+    }
+    if let Action::CrossOpen(opening) = action
+        && let Err(error) = set_leverage(&work, opening.leverage).await
+    {
+        return match error.class {
+            Class::Rejected | Class::ScopeMissing => {
+                let evidence = json!({ "error": error.to_string() });
+                record::fail(shared, work, format!("rejected: {error}"), evidence).await
+            }
+            Class::Unauthorized | Class::Blocked => refused_for_good(shared, work, &error).await,
+            Class::Retryable { .. } | Class::Unknown => {
+                not_sent(shared, work, &error, "setting the leverage").await
+            }
+        };
     }
     failpoint::pass("execution.planned", work.id.to_string().as_str());
     let began = shared
         .journal
-        .begin_sending(work.id, action, before, shared.clock.utc())
+        .begin_sending(work.id, action, Some(before), shared.clock.utc())
         .await;
     match began {
         Ok(Began::Sending { .. }) => request(shared, work, action, before).await,
@@ -127,51 +171,35 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Option<Befor
     }
 }
 
-async fn request(shared: &Shared, work: Work, action: Action, before: Option<Before>) -> Next {
+/// Sends what is durably `sending`.
+pub(super) async fn request(shared: &Shared, work: Work, action: Action, before: Before) -> Next {
     failpoint::pass("execution.sending", work.id.to_string().as_str());
-    let account = work.account.clone();
     let sent_at = shared.clock.mono();
     let tick_to_order_us = work
         .tick_at
         .map(|tick_at| sent_at.saturating_sub(tick_at).as_micros() as u64);
     shared.events.emit(Event::Sending {
-        account: account.tag.clone(),
+        account: work.account.tag.clone(),
         execution: work.id,
         action,
         tick_to_order_us,
     });
-    let rest = &account.network.rest;
-    let signed_at = before.map_or_else(|| rest.clock().now(), |before| before.signed_at);
-    let answer = match action {
-        Action::AddMargin { amount } => rest
-            .add_margin(&account.credentials, work.position, amount, signed_at)
-            .await
-            .map(|trade| {
-                let outcome = json!({
-                    "margin": trade.margin, "liquidation": trade.liquidation,
-                    "leverage": trade.leverage,
-                });
-                account.connection.tell(Learned::MarginAdded(trade, amount));
-                outcome
-            }),
-        Action::ClosePosition => rest
-            .close(&account.credentials, work.position, signed_at)
-            .await
-            .map(|closed| {
-                account.connection.tell(Learned::Closed(closed.position.id));
-                json!({
-                    "pl": closed.pl, "closingFee": closed.closing_fee,
-                    "exitPrice": closed.exit_price,
-                })
-            }),
-    };
+    let answer = command::apply(&work, action, before).await;
     failpoint::pass("execution.answered", work.id.to_string().as_str());
     match answer {
-        Ok(mut outcome) => {
+        Ok(Applied { mut outcome, then }) => {
             let request_us = shared.clock.mono().saturating_sub(sent_at).as_micros() as u64;
             outcome["requestUs"] = json!(request_us);
             outcome["tickToOrderUs"] = json!(tick_to_order_us);
-            Next::step(work, Step::Record { action, outcome })
+            if let Action::CrossReduce { side, .. } = action
+                && prove::flipped(shared, &work, side).await
+            {
+                return prove::turned(shared, work).await;
+            }
+            match then {
+                Some(then) => Next::step(work, Step::FirstLegDone { then, outcome }),
+                None => Next::step(work, Step::Record { action, outcome }),
+            }
         }
         Err(error) => refused(shared, work, action, before, &error).await,
     }
@@ -181,52 +209,44 @@ async fn refused(
     shared: &Shared,
     work: Work,
     action: Action,
-    before: Option<Before>,
+    before: Before,
     error: &ExchangeError,
 ) -> Next {
-    let prove = |refusal| Step::Prove {
-        action,
-        before,
-        readings: vec![],
-        not_found: 0,
-        refusal,
-    };
+    let prove = |refusal| Step::prove(action, Some(before), refusal);
     match error.class {
+        Class::Unknown => Next::step(work, prove(None)),
+        _ if let Action::Reopen(kept) = action => reopen::refused(shared, work, kept, error).await,
         // Known not to have been applied.
         Class::Retryable { .. } if !action.is_idempotent() => {
             let (text, now) = (error.to_string(), shared.clock.utc());
             match shared.journal.back_to_planned(work.id, &text, now).await {
                 Ok(()) => not_sent(shared, work, error, "sending").await,
-                Err(error) => store_failed(
-                    shared,
-                    Work {
-                        step: prove(None),
-                        ..work
-                    },
-                    &error,
-                ),
+                Err(error) => {
+                    let step = prove(None);
+                    store_failed(shared, Work { step, ..work }, &error)
+                }
             }
         }
         // Perhaps applied. A close that were repeated blindly would hide what became of the first.
         Class::Retryable { after } => {
             obey(shared, &work.account, error);
             let at = shared.clock.mono() + after.unwrap_or_default();
-            Next::again(
-                Work {
-                    step: prove(None),
-                    ..work
-                },
-                at,
-            )
+            let step = prove(None);
+            Next::again(Work { step, ..work }, at)
         }
-        Class::Unknown => Next::step(work, prove(None)),
-        // Perhaps because it is closed already: never reported as failed unread.
+        // Perhaps because it is done already: never reported as failed unread.
         Class::Rejected if action.is_idempotent() => {
             Next::step(work, prove(Some(error.to_string())))
         }
         Class::Rejected | Class::ScopeMissing => {
+            work.account.connection.tell(Learned::CommandRefused);
             let evidence = json!({ "error": error.to_string() });
-            record::fail(shared, work, format!("rejected: {error}"), evidence).await
+            let reason = format!("rejected: {error}");
+            if action.adds_margin() {
+                fallback::nothing_added(shared, work, reason, evidence).await
+            } else {
+                record::fail(shared, work, reason, evidence).await
+            }
         }
         Class::Unauthorized | Class::Blocked => {
             work.account.connection.tell(Learned::CommandRefused);

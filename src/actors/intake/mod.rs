@@ -195,9 +195,20 @@ impl Intake {
             Verdict::Ended(ended) => {
                 self.known.remove(&work.id);
                 let automation = work.automation;
-                work.account
-                    .connection
-                    .tell(ExecutionEnded { automation, ended });
+                work.account.connection.tell(ExecutionEnded {
+                    automation,
+                    ended,
+                    instead: None,
+                });
+            }
+            Verdict::Instead { ended, work: other } => {
+                self.known.remove(&work.id);
+                work.account.connection.tell(ExecutionEnded {
+                    automation: work.automation,
+                    ended,
+                    instead: Some(other.id),
+                });
+                self.submit(*other);
             }
             Verdict::Again { work, at } => self.park(*work, at, context),
         }

@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use super::super::format::{micros, percent, thousands, usd};
+use super::super::format::{described, micros, percent, thousands, usd};
 use super::super::output::{note, say};
 use super::stage::Stage;
 use crate::actors::{Account, Shared};
-use crate::domain::execution::Action;
 use crate::domain::maths;
 use crate::domain::units::Price;
 use crate::simulator::{Control, LedgerKind};
@@ -122,12 +121,7 @@ impl Display {
                 ..
             } => {
                 self.seen.tick_to_order_us.extend(tick_to_order_us);
-                let what = match action {
-                    Action::AddMargin { amount } => {
-                        format!("add_margin {:>12} sats", thousands(amount.0))
-                    }
-                    Action::ClosePosition => "close_position".to_owned(),
-                };
+                let what = described(action);
                 let latency = tick_to_order_us.map_or("—".to_owned(), micros);
                 let reply = request_us.map_or("proven".to_owned(), micros);
                 self.line(format!(

@@ -1,6 +1,7 @@
 //! `vigia demo`: simulator, accounts, guards and a falling market, on this machine alone.
 
 mod display;
+mod effects;
 mod stage;
 mod summary;
 
@@ -57,6 +58,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     display.introduce(&stage, args.without_guards);
     stage.wait_until_guarded(&app.shared).await?;
     let control = stage.simulator.control();
+    let owners = stage.owners;
     control.start_tape();
     let stopped = tokio::select! {
         () = display.show() => false,
@@ -72,7 +74,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     }
     settle(&app).await?;
     display.catch_up();
-    let summary = Summary::of(&app.shared, &control, &display.seen).await?;
+    let summary = Summary::of(&app.shared, &control, &display.seen, owners).await?;
     app.stop().await?;
     let printed = summary.print(args.json);
     let code = summary.exit_code(!args.without_guards);

@@ -43,6 +43,8 @@ pub(super) struct Stage {
     pub simulator: Simulator,
     accounts: usize,
     guards: usize,
+    /// Entries of the ledger that are the owners' own.
+    pub owners: usize,
     /// A folder of the demo's own, taken away at the end.
     own_folder: Option<PathBuf>,
 }
@@ -82,14 +84,16 @@ impl Stage {
         } else {
             accounts.len()
         };
-        let stage = Self {
+        let mut stage = Self {
             settings,
             simulator,
             accounts: accounts.len(),
             guards,
+            owners: 0,
             own_folder,
         };
         stage.populate(&accounts).await?;
+        stage.owners = stage.simulator.control().ledger().len();
         Ok(stage)
     }
 

@@ -1,6 +1,6 @@
 //! What came of the demo: the journal held against the simulator's ledger.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,11 +9,13 @@ use serde::Serialize;
 use super::super::format::micros;
 use super::super::output::{note, say};
 use super::display::Seen;
+use super::effects::{self, Effect};
 use crate::actors::Shared;
 use crate::domain::connection::Transport;
-use crate::domain::execution::{Action, State};
-use crate::journal::Filter;
-use crate::simulator::{Control, LedgerEntry, LedgerKind, LedgerSource};
+use crate::domain::execution::State;
+use crate::domain::rules::RuleKind;
+use crate::journal::{Execution, Filter};
+use crate::simulator::{Control, LedgerKind};
 
 /// The summary, as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -22,13 +24,14 @@ pub(super) struct Summary {
     ticks: u64,
     triggers: u64,
     executions: Executions,
+    executions_by_type: BTreeMap<&'static str, Executions>,
     ledger: Agreement,
     liquidations: usize,
     transport: Transports,
     tick_to_order_us: Latency,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Executions {
     done: u64,
     failed: u64,
@@ -61,19 +64,20 @@ struct Latency {
     max: Option<u64>,
 }
 
-/// What an effect is recognised by, in ledger and journal alike.
-type Effect = (uuid::Uuid, Action);
-
 impl Summary {
-    pub async fn of(shared: &Shared, control: &Control, seen: &Seen) -> Result<Self> {
+    /// `owners` entries of the ledger are the owners' own, from before the watch began.
+    pub async fn of(
+        shared: &Shared,
+        control: &Control,
+        seen: &Seen,
+        owners: usize,
+    ) -> Result<Self> {
         let counts = shared.journal.counts().await?;
         let filter = Filter {
-            state: Some(State::Done),
             limit: u64::from(u32::MAX),
             ..Filter::default()
         };
-        let done = shared.journal.executions(&filter).await?;
-        let journal = done.rows.iter().map(|row| (row.position.0, row.action));
+        let rows = shared.journal.executions(&filter).await?.rows;
         let ledger = control.ledger();
         let accounts = shared.accounts.load_full();
         let mut transport = Transports::default();
@@ -92,6 +96,7 @@ impl Summary {
             accounts: accounts.len(),
             ticks: control.ticks(),
             triggers: seen.triggers,
+            executions_by_type: by_type(&rows),
             executions: Executions {
                 done: counts.of(State::Done),
                 failed: counts.of(State::Failed),
@@ -99,7 +104,10 @@ impl Summary {
                 skipped: counts.of(State::Skipped),
             },
             liquidations: liquidated.count(),
-            ledger: compare(journal, ledger.iter().filter_map(effect)),
+            ledger: compare(
+                rows.iter().flat_map(effects::expected),
+                ledger.iter().skip(owners).filter_map(effects::applied),
+            ),
             transport,
             tick_to_order_us: latency(&seen.tick_to_order_us),
         })
@@ -143,6 +151,12 @@ impl Summary {
             "executions     {} done, {} failed, {} uncertain, {} skipped",
             e.done, e.failed, e.uncertain, e.skipped
         ))?;
+        for (kind, of) in &self.executions_by_type {
+            say(format_args!(
+                "  {kind:<13}{} done, {} failed, {} uncertain, {} skipped",
+                of.done, of.failed, of.uncertain, of.skipped
+            ))?;
+        }
         say(format_args!(
             "ledger         {} effects, {} duplicates, {} missing",
             l.effects, l.duplicates, l.missing
@@ -162,15 +176,22 @@ impl Summary {
     }
 }
 
-fn effect(entry: &LedgerEntry) -> Option<Effect> {
-    let action = match (entry.source, entry.kind) {
-        (LedgerSource::Api, LedgerKind::MarginAdded) => Action::AddMargin {
-            amount: crate::domain::units::Sats(entry.amount?),
-        },
-        (LedgerSource::Api, LedgerKind::Closed) => Action::ClosePosition,
-        _ => return None,
-    };
-    Some((entry.trade_id, action))
+/// Executions by the type of their automation.
+fn by_type(rows: &[Execution]) -> BTreeMap<&'static str, Executions> {
+    let mut types: BTreeMap<_, Executions> = RuleKind::ALL
+        .map(|kind| (kind.as_str(), Executions::default()))
+        .into();
+    for row in rows {
+        let count = types.entry(row.decision.rule.as_str()).or_default();
+        match row.state {
+            State::Done => count.done += 1,
+            State::Failed => count.failed += 1,
+            State::Uncertain => count.uncertain += 1,
+            State::Skipped => count.skipped += 1,
+            State::Planned | State::Sending => {}
+        }
+    }
+    types
 }
 
 fn compare(
@@ -215,16 +236,14 @@ fn latency(samples: &[u64]) -> Latency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::units::Sats;
 
     #[test]
     fn doubled_and_missing_effects_are_counted() {
-        let trade = uuid::Uuid::from_u128(1);
-        let add = |sats| (trade, Action::AddMargin { amount: Sats(sats) });
-        let close = (uuid::Uuid::from_u128(2), Action::ClosePosition);
+        let add = |sats: i64| format!("a trade {sats} added");
+        let close = || "another closed".to_owned();
         let agreement = compare(
-            [add(5), add(5), add(7), close].into_iter(),
-            [add(5), add(5), add(5), close].into_iter(),
+            [add(5), add(5), add(7), close()].into_iter(),
+            [add(5), add(5), add(5), close()].into_iter(),
         );
         assert_eq!(
             agreement,

@@ -127,6 +127,22 @@ impl<'a> Fields<'a> {
         number
     }
 
+    /// True or false.
+    pub(super) fn flag(&mut self, field: &'static str) -> Option<bool> {
+        let value = self.get(field)?;
+        if !value.is_boolean() {
+            self.refuse(field, value.clone(), "true or false");
+        }
+        value.as_bool()
+    }
+
+    /// Refuses a field that has no meaning here.
+    pub(super) fn only_with(&mut self, field: &'static str, what: &str) {
+        if let Some(value) = self.get(field).cloned() {
+            self.refuse(field, value, format!("only with {what}; leave it out"));
+        }
+    }
+
     pub(super) fn require<T>(
         &mut self,
         field: &'static str,

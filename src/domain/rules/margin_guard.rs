@@ -1,12 +1,14 @@
-//! margin_guard: keeps a position from liquidation by adding margin or by closing it, as soon as a
-//! metric of danger reaches a threshold.
+//! margin_guard: keeps a position from liquidation by adding margin, by reducing or by closing it, as
+//! soon as a metric of danger reaches a threshold.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::cooldown;
 use super::fields::{FieldError, Fields};
+use super::positions::Positions;
 use crate::domain::levels::Level;
 use crate::domain::maths;
 use crate::domain::position::{Position, Side};
@@ -45,12 +47,28 @@ impl Metric {
 }
 
 /// What the guard does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GuardAction {
     /// Closes the position.
     ClosePosition,
+    /// Takes so many percent off its quantity.
+    ReducePosition(f64),
     /// Adds up to so many satoshis of margin, as far as balance and exchange allow.
-    AddMargin(Sats),
+    AddMargin {
+        /// How much.
+        amount: Sats,
+        /// What is done where nothing can be added.
+        fallback: Option<Fallback>,
+    },
+}
+
+/// What a guard does where no margin can be added.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fallback {
+    /// Closes the position.
+    ClosePosition,
+    /// Takes so many percent off its quantity.
+    ReducePosition(f64),
 }
 
 /// A margin guard that can be obeyed.
@@ -64,24 +82,39 @@ pub struct MarginGuard {
     pub threshold: f64,
     /// The least time from the end of one execution to the next episode.
     pub cooldown: Duration,
+    /// At most so many executions on one day (UTC), for all its positions.
+    pub max_per_day: Option<u32>,
+    /// Which positions it is for.
+    pub positions: Positions,
 }
 
-const DEFAULT_COOLDOWN_SECONDS: i64 = 60;
 const MOST_SATS: i64 = 2_100_000_000_000_000;
-const A_DAY_IN_SECONDS: i64 = 86_400;
+const MOST_PER_DAY: i64 = 10_000;
+const PERCENTAGE: &str = "a percentage over 0 up to 100";
 
 impl MarginGuard {
-    /// Reads `{ action, margin_threshold, add_margin_amount?, metric?, cooldown_seconds? }`.
+    /// Reads `{ action, margin_threshold, reduce_percentage?, add_margin_amount?, fallback?, metric?,
+    /// cooldown_seconds?, max_executions_per_day?, positions? }`.
     ///
     /// A ratio threshold over 1 is read as percent (90 is 0.9).
     ///
     /// # Errors
     /// All that is wrong, by field.
     pub fn parse(config: &Value) -> Result<Self, Vec<FieldError>> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Kind {
+            Close,
+            Reduce,
+            Add,
+        }
         let mut fields = Fields::of(config);
-        let action = fields.choice(
+        let kind = fields.choice(
             "action",
-            &[("close_position", true), ("add_margin", false)],
+            &[
+                ("close_position", Kind::Close),
+                ("reduce_position", Kind::Reduce),
+                ("add_margin", Kind::Add),
+            ],
             None,
         );
         let metric = fields.choice(
@@ -95,18 +128,49 @@ impl MarginGuard {
         );
         let threshold = Self::threshold(&mut fields, metric);
         let amount = fields.whole("add_margin_amount", 1..=MOST_SATS, "satoshis");
-        let cooldown = fields.whole("cooldown_seconds", 0..=A_DAY_IN_SECONDS, "seconds");
-        let action = match action {
-            Some(true) => {
-                if let Some(amount) = fields.get("add_margin_amount").cloned() {
-                    let allowed = "only with action add_margin; leave it out";
-                    fields.refuse("add_margin_amount", amount, allowed);
-                }
-                Some(GuardAction::ClosePosition)
-            }
-            Some(false) => fields
+        let percentage = fields.number("reduce_percentage", PERCENTAGE, |percent| {
+            percent > 0.0 && percent <= 100.0
+        });
+        let fallback = match fields.get("fallback") {
+            Some(_) => fields.choice(
+                "fallback",
+                &[
+                    ("close_position", Kind::Close),
+                    ("reduce_position", Kind::Reduce),
+                ],
+                None,
+            ),
+            None => None,
+        };
+        let cooldown = cooldown(&mut fields);
+        let max_per_day = fields.whole("max_executions_per_day", 1..=MOST_PER_DAY, "executions");
+        let positions = Positions::parse(&mut fields);
+        if kind.is_some_and(|kind| kind != Kind::Add) {
+            fields.only_with("add_margin_amount", "action add_margin");
+            fields.only_with("fallback", "action add_margin");
+        }
+        let reduces = kind == Some(Kind::Reduce) || fallback == Some(Kind::Reduce);
+        if !reduces {
+            fields.only_with("reduce_percentage", "reduce_position as action or fallback");
+        }
+        let percentage = if reduces {
+            fields.require("reduce_percentage", percentage, PERCENTAGE)
+        } else {
+            None
+        };
+        let action = match kind {
+            Some(Kind::Close) => Some(GuardAction::ClosePosition),
+            Some(Kind::Reduce) => percentage.map(GuardAction::ReducePosition),
+            Some(Kind::Add) => fields
                 .require("add_margin_amount", amount, "satoshis to add, at least 1")
-                .map(|amount| GuardAction::AddMargin(Sats(amount))),
+                .map(|amount| GuardAction::AddMargin {
+                    amount: Sats(amount),
+                    fallback: match fallback {
+                        Some(Kind::Close) => Some(Fallback::ClosePosition),
+                        Some(Kind::Reduce) => percentage.map(Fallback::ReducePosition),
+                        Some(Kind::Add) | None => None,
+                    },
+                }),
             None => None,
         };
         let rule = (|| {
@@ -114,9 +178,9 @@ impl MarginGuard {
                 action: action?,
                 metric: metric?,
                 threshold: threshold?,
-                cooldown: Duration::from_secs(
-                    cooldown.unwrap_or(DEFAULT_COOLDOWN_SECONDS).unsigned_abs(),
-                ),
+                cooldown,
+                max_per_day: max_per_day.and_then(|most| u32::try_from(most).ok()),
+                positions: positions?,
             })
         })();
         fields.finish(rule)
@@ -255,6 +319,7 @@ mod tests {
             let position = maths::with_margin_added(&position, Sats(added));
             let rule = MarginGuard {
                 action: GuardAction::ClosePosition, metric, threshold, cooldown: Duration::ZERO,
+                max_per_day: None, positions: Positions::All,
             };
             let level = rule.level(&position);
             let edge = level.at_or_below.or(level.at_or_above).map_or(elsewhere, Price::cents);

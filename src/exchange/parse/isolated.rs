@@ -19,6 +19,8 @@ pub struct ClosedTrade {
     pub closing_fee: Sats,
     /// Where it ended.
     pub exit_price: Option<Price>,
+    /// When it ended.
+    pub closed_at: Option<DateTime<Utc>>,
 }
 
 /// A limit order that waits for its price, or that was canceled while it waited.
@@ -102,6 +104,7 @@ pub(in crate::exchange) fn closed_trade(trade: &wire::Trade) -> Result<ClosedTra
         pl: sats("pl", trade.pl)?,
         closing_fee: sats("closingFee", trade.closing_fee)?,
         exit_price: optional_price("exitPrice", trade.exit_price)?,
+        closed_at: trade.closed_at,
     })
 }
 

@@ -40,6 +40,7 @@ pub(in crate::exchange) struct Trade {
     #[serde(default, deserialize_with = "or_false")]
     pub canceled: bool,
     pub created_at: chrono::DateTime<chrono::Utc>,
+    pub closed_at: Option<chrono::DateTime<chrono::Utc>>,
     #[serde(default)]
     pub client_id: Option<String>,
     #[serde(default, deserialize_with = "or_zero")]

@@ -7,3 +7,4 @@ pub(crate) mod audit;
 pub(crate) mod automation;
 pub(crate) mod execution;
 pub(crate) mod owner;
+pub(crate) mod succession;

@@ -3,12 +3,16 @@
 //!
 //! Times are since the start of the process.
 
+mod cross;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::ids::PositionId;
 use super::position::Position;
 use super::units::Sats;
+
+pub use cross::CrossBook;
 
 /// How long a terminal event forbids its trade to come back.
 pub const TOMBSTONE: Duration = Duration::from_secs(3600);
@@ -109,11 +113,17 @@ impl Book {
         if self.tombstones.contains_key(&position.id) {
             return;
         }
-        let grown = self
-            .trades
-            .get(&position.id)
-            .is_none_or(|entry| position.margin > entry.position.margin);
-        let own_margin = grown.then_some(position.margin);
+        let known = self.trades.get(&position.id);
+        let grown = known.is_none_or(|entry| position.margin > entry.position.margin);
+        // The answer to another command on the same trade takes no doubt away.
+        let doubted = known
+            .and_then(|entry| entry.own_margin)
+            .filter(|own| position.margin >= *own);
+        let own_margin = if grown {
+            Some(position.margin)
+        } else {
+            doubted
+        };
         self.trades.insert(
             position.id,
             Entry {
@@ -131,11 +141,22 @@ impl Book {
         self.event(id, TradeEvent::Gone, now);
     }
 
-    /// Takes a reading of all running trades that was requested at `requested_at`.
+    /// Takes a reading of all running trades, every one of which could be read.
+    pub fn read(&mut self, running: Vec<Position>, requested_at: Duration) -> ReadOutcome {
+        self.read_some(running, |_| false, requested_at)
+    }
+
+    /// Takes a reading of all running trades that was requested at `requested_at`. Of those that
+    /// `unread` says run without being readable, what is known stays.
     ///
     /// It is applied to a trade only if requested after that trade's last event, own command
     /// answer or applied reading; so answers that overtake each other harm nothing.
-    pub fn read(&mut self, running: Vec<Position>, requested_at: Duration) -> ReadOutcome {
+    pub fn read_some(
+        &mut self,
+        running: Vec<Position>,
+        unread: impl Fn(PositionId) -> bool,
+        requested_at: Duration,
+    ) -> ReadOutcome {
         self.bury_old(requested_at);
         let mut outcome = ReadOutcome::default();
         let first = !std::mem::replace(&mut self.read_once, true);
@@ -172,19 +193,20 @@ impl Book {
                 }
             }
         }
-        self.remove_unseen(&seen, requested_at, &mut outcome);
+        let kept = |id: PositionId| seen.contains(&id) || unread(id);
+        self.remove_unseen(kept, requested_at, &mut outcome);
         self.tell_unannounced(requested_at, &mut outcome);
         outcome
     }
 
     fn remove_unseen(
         &mut self,
-        seen: &[PositionId],
+        kept: impl Fn(PositionId) -> bool,
         requested_at: Duration,
         outcome: &mut ReadOutcome,
     ) {
         self.trades.retain(|id, entry| {
-            let gone = requested_at > entry.touched_at && !seen.contains(id);
+            let gone = requested_at > entry.touched_at && !kept(*id);
             if gone {
                 outcome.changed = true;
                 self.unannounced.insert(*id, (false, requested_at));

@@ -1,0 +1,325 @@
+//! `Automation`: one live rule of one account, for all its positions, or for the market.
+//!
+//! - Owner: the account's `Connection`. Set aside when it dies too often.
+//! - Owns: its arming, as far as it is in memory; what counts is in the store.
+//! - In: `BookChanged`, `LevelReached`, `ExecutionEnded`, `FeedStarted`. Out: `Watch` and `Unwatch`
+//!   to the price feed, `Submit` and `TakeUp` to the intake.
+//! - Bound: one level and at most one unfinished execution for each position.
+//! - Death: a fresh one reads arming from the store; an execution that was written down is carried
+//!   out by the intake whether or not this actor lives.
+//! - Stop: its levels are taken out; armed episodes stay armed in the store.
+
+mod episodes;
+mod firing;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use chrono::{DateTime, Utc};
+
+use super::connection::{ExecutionEnded, FeedStarted};
+use super::price_feed::{LevelReached, Unwatch, Watch};
+use super::shared::{Account, Shared};
+use crate::domain::arming::{Arming, Effect, Event as ArmingEvent, Habit, Phase};
+use crate::domain::execution::Seen;
+use crate::domain::ids::{AutomationId, PositionId};
+use crate::domain::levels::Level;
+use crate::domain::position::Position;
+use crate::domain::rules::{Rule, Subject};
+use crate::journal::JournalError;
+use crate::supervision::failpoint;
+use crate::telemetry::Event;
+
+/// How soon a spent episode is looked at again while nothing confirms the price.
+const UNSEEN: Duration = Duration::from_secs(1);
+
+/// The book or the price's usability changed.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct BookChanged;
+
+/// What an automation is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutomationPlan {
+    /// Its id.
+    pub id: AutomationId,
+    /// The version of its rule: raised by every change of the configuration.
+    pub rule_version: i64,
+    /// The rule.
+    pub rule: Arc<Rule>,
+}
+
+struct Tracked {
+    arming: Arming,
+    key: u64,
+    /// The position as its level was made for it; none for an entry.
+    position: Option<Position>,
+    tick_at: Option<Duration>,
+}
+
+impl Tracked {
+    fn subject(&self) -> Subject<'_> {
+        self.position
+            .as_ref()
+            .map_or(Subject::Market, Subject::Position)
+    }
+}
+
+/// See the module's documentation.
+pub struct Automation {
+    shared: Arc<Shared>,
+    account: Arc<Account>,
+    plan: AutomationPlan,
+    tracked: HashMap<PositionId, Tracked>,
+}
+
+impl Automation {
+    /// An automation that has not looked at its account yet.
+    pub fn new(shared: Arc<Shared>, account: Arc<Account>, plan: AutomationPlan) -> Self {
+        Self {
+            shared,
+            account,
+            plan,
+            tracked: HashMap::new(),
+        }
+    }
+
+    fn utc(&self) -> DateTime<Utc> {
+        self.shared.clock.utc()
+    }
+
+    fn usable_price(&self) -> Option<Seen> {
+        let freshness = &self.shared.tuning.freshness;
+        self.account
+            .network
+            .price
+            .usable(self.shared.clock.mono(), freshness)
+    }
+
+    fn look_at_book(&mut self, context: &mut Context<Self>) {
+        let view = self.account.view.load_full();
+        if view.read_at.is_none() {
+            return;
+        }
+        if self.plan.rule.is_entry() {
+            // Without a trigger it runs by job only.
+            let by_itself = self.plan.rule.level(Subject::Market).is_reachable();
+            if by_itself && !self.tracked.contains_key(&PositionId::MARKET) {
+                self.track(PositionId::MARKET, None, context);
+            }
+            return;
+        }
+        let lineage = self.account.lineage.load_full();
+        let mine = |position: &Position| self.plan.rule.is_for(position, &lineage);
+        let gone: Vec<_> = self
+            .tracked
+            .keys()
+            .filter(|id| !view.row(**id).is_some_and(|row| mine(&row.position)))
+            .copied()
+            .collect();
+        let mine: Vec<_> = view.rows.iter().filter(|row| mine(&row.position)).collect();
+        for id in gone {
+            self.forget(id);
+        }
+        for row in mine {
+            let id = row.position.id;
+            match self.tracked.get_mut(&id) {
+                None => self.track(id, Some(row.position.clone()), context),
+                Some(tracked) if tracked.position.as_ref() != Some(&row.position) => {
+                    tracked.position = Some(row.position.clone());
+                    match tracked.arming.phase {
+                        Phase::Armed => self.watch(id, None, context),
+                        Phase::Spent(_) => self.watch_release(id, context),
+                        _ => {}
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn track(&mut self, id: PositionId, position: Option<Position>, context: &mut Context<Self>) {
+        let (arming, effect) = Arming::first();
+        let tracked = Tracked {
+            arming,
+            key: self.shared.level_key(),
+            position,
+            tick_at: None,
+        };
+        self.tracked.insert(id, tracked);
+        self.perform(id, effect, context);
+    }
+
+    fn forget(&mut self, id: PositionId) {
+        if let Some(tracked) = self.tracked.remove(&id) {
+            self.account.network.feed.tell(Unwatch(tracked.key));
+        }
+    }
+
+    fn apply(&mut self, id: PositionId, event: ArmingEvent, context: &mut Context<Self>) {
+        let (now, habit) = (self.utc(), Habit::of(&self.plan.rule));
+        let Some(tracked) = self.tracked.get_mut(&id) else {
+            return;
+        };
+        if let Some(effect) = tracked.arming.step(event, now, habit) {
+            self.perform(id, effect, context);
+        }
+    }
+
+    fn perform(&mut self, id: PositionId, effect: Effect, context: &mut Context<Self>) {
+        match effect {
+            Effect::Open { episode } => self.open(id, episode, context),
+            Effect::Watch => self.watch(id, None, context),
+            Effect::WatchRelease => self.watch_release(id, context),
+            Effect::Fire { episode } => self.fire(id, episode, context),
+            Effect::WakeAt(at) => {
+                let pause = (at - self.utc()).to_std().unwrap_or_default();
+                self.wake_in(id, pause, context);
+            }
+        }
+    }
+
+    fn wake_in(&mut self, id: PositionId, pause: Duration, context: &mut Context<Self>) {
+        context.run_later(pause, move |automation, context| {
+            automation.apply(id, ArmingEvent::Due, context);
+        });
+    }
+
+    /// Decides now; where the rule is not true, registers the level at which it will be.
+    fn watch(&mut self, id: PositionId, tick_at: Option<Duration>, context: &mut Context<Self>) {
+        let seen = self.usable_price();
+        let Some(tracked) = self.tracked.get_mut(&id) else {
+            return;
+        };
+        let rule = &self.plan.rule;
+        if seen.is_some_and(|seen| rule.is_reached(tracked.subject(), seen.price)) {
+            tracked.tick_at = tick_at;
+            self.account.network.feed.tell(Unwatch(tracked.key));
+            self.apply(id, ArmingEvent::ConditionTrue, context);
+            return;
+        }
+        let (key, level) = (tracked.key, rule.level(tracked.subject()));
+        self.register(key, level, context);
+    }
+
+    /// Decides now; where the rule still is true, registers where it no longer will be.
+    fn watch_release(&mut self, id: PositionId, context: &mut Context<Self>) {
+        let seen = self.usable_price();
+        let Some(tracked) = self.tracked.get(&id) else {
+            return;
+        };
+        let Some(seen) = seen else {
+            self.wake_in(id, UNSEEN, context);
+            return;
+        };
+        let rule = &self.plan.rule;
+        if !rule.is_reached(tracked.subject(), seen.price) {
+            self.account.network.feed.tell(Unwatch(tracked.key));
+            self.apply(id, ArmingEvent::ConditionFalse, context);
+            return;
+        }
+        let level = rule.level(tracked.subject()).released_from(seen.price);
+        let key = tracked.key;
+        self.register(key, level, context);
+    }
+
+    fn register(&self, key: u64, level: Level, context: &Context<Self>) {
+        let to = context.address().downgrade().recipient();
+        // Where there is no feed now, the next one is announced and asked then.
+        self.account.network.feed.tell(Watch { key, level, to });
+    }
+
+    /// Looks anew at what waits for the price.
+    fn look_again(
+        &mut self,
+        id: PositionId,
+        tick_at: Option<Duration>,
+        context: &mut Context<Self>,
+    ) {
+        match self.tracked.get(&id).map(|tracked| tracked.arming.phase) {
+            Some(Phase::Armed) => self.watch(id, tick_at, context),
+            Some(Phase::Spent(_)) => self.watch_release(id, context),
+            _ => {}
+        }
+    }
+
+    fn store_failed(&self, error: &JournalError) {
+        self.shared.events.emit(Event::Alarm {
+            account: self.account.tag.clone(),
+            what: "store_failed",
+            detail: error.to_string(),
+        });
+    }
+}
+
+impl Actor for Automation {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        failpoint::pass("automation.started", self.plan.id.as_str());
+        self.look_at_book(context);
+    }
+}
+
+impl Drop for Automation {
+    fn drop(&mut self) {
+        for tracked in self.tracked.values() {
+            self.account.network.feed.tell(Unwatch(tracked.key));
+        }
+    }
+}
+
+impl Handler<BookChanged> for Automation {
+    type Result = ();
+
+    fn handle(&mut self, _: BookChanged, context: &mut Context<Self>) {
+        self.look_at_book(context);
+    }
+}
+
+impl Handler<LevelReached> for Automation {
+    type Result = ();
+
+    fn handle(&mut self, reached: LevelReached, context: &mut Context<Self>) {
+        let crossed = self
+            .tracked
+            .iter()
+            .find(|(_, tracked)| tracked.key == reached.key);
+        if let Some((&id, _)) = crossed {
+            self.look_again(id, reached.tick_at, context);
+        }
+    }
+}
+
+impl Handler<ExecutionEnded> for Automation {
+    type Result = ();
+
+    fn handle(&mut self, told: ExecutionEnded, context: &mut Context<Self>) {
+        let phase = Phase::Fired(told.ended.execution);
+        let waiting = self
+            .tracked
+            .iter()
+            .find(|(_, tracked)| tracked.arming.phase == phase);
+        if let Some((&id, _)) = waiting {
+            match told.instead {
+                Some(execution) => self.follow(id, execution, context),
+                None => self.apply(id, ArmingEvent::Ended(told.ended), context),
+            }
+        }
+    }
+}
+
+impl Handler<FeedStarted> for Automation {
+    type Result = ();
+
+    fn handle(&mut self, _: FeedStarted, context: &mut Context<Self>) {
+        let ids: Vec<_> = self.tracked.keys().copied().collect();
+        for id in ids {
+            self.look_again(id, None, context);
+        }
+    }
+}
+
+crate::crashable!(Automation);

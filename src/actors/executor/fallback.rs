@@ -1,0 +1,66 @@
+//! What is done where no margin could be added.
+
+use serde_json::Value;
+
+use super::super::shared::Shared;
+use super::super::work::Work;
+use super::{Next, Verdict, record, store_failed};
+use crate::domain::arming::Ended;
+use crate::domain::execution::{self, State};
+use crate::domain::ids::ExecutionId;
+use crate::domain::rules::Rule;
+use crate::domain::rules::margin_guard::GuardAction;
+use crate::journal::FallingBack;
+use crate::telemetry::Event;
+
+/// Nothing was added: the execution has failed, and the rule's fallback takes its place, if it has
+/// one.
+pub(super) async fn nothing_added(
+    shared: &Shared,
+    work: Work,
+    reason: String,
+    evidence: Value,
+) -> Next {
+    let Some(rule) = work.rule.clone().filter(|rule| has_fallback(rule)) else {
+        return record::fail(shared, work, reason, evidence).await;
+    };
+    let row = work.account.view.load().row(work.position).cloned();
+    let position = row.as_ref().map(|row| &row.position);
+    let instead = FallingBack {
+        id: ExecutionId(uuid::Uuid::now_v7()),
+        action: execution::planned(&rule, true, position),
+        decision: work.decision.falling_back(&rule),
+    };
+    let (decision, now) = (instead.decision.clone(), shared.clock.utc());
+    let stands = shared
+        .journal
+        .fall_back(work.id, &reason, evidence, instead, now)
+        .await;
+    let id = match stands {
+        Ok(id) => id,
+        Err(error) => return store_failed(shared, work, &error),
+    };
+    shared.events.emit(Event::Failed {
+        account: work.account.tag.clone(),
+        execution: work.id,
+        reason,
+    });
+    let ended = Ended {
+        execution: work.id,
+        state: State::Failed,
+        skipped: None,
+        at: now,
+    };
+    Next::Verdict(Verdict::Instead {
+        ended,
+        work: Box::new(work.instead(id, decision)),
+    })
+}
+
+fn has_fallback(rule: &Rule) -> bool {
+    matches!(
+        rule,
+        Rule::MarginGuard(guard)
+            if matches!(guard.action, GuardAction::AddMargin { fallback: Some(_), .. })
+    )
+}

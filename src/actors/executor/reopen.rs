@@ -1,0 +1,137 @@
+//! The second leg of a reduction: what is kept of a closed trade is opened again, soon and near its
+//! price, or not at all. What was closed and could not be opened again is told loudly, and never
+//! opened later by itself.
+
+use serde_json::{Value, json};
+
+use super::super::shared::Shared;
+use super::super::work::{Step, Work};
+use super::{Next, record, send, store_failed};
+use crate::domain::execution::{Action, Before, Reopening};
+use crate::domain::units::Sats;
+use crate::exchange::{Class, ExchangeError, Spend};
+use crate::journal::{Began, Refusal};
+use crate::supervision::failpoint;
+use crate::telemetry::Event;
+
+/// The first leg was applied: what is to follow is written down before it is sent.
+pub(super) async fn first_leg_done(
+    shared: &Shared,
+    work: Work,
+    then: Reopening,
+    outcome: Value,
+) -> Next {
+    let leg = Action::Reopen(then);
+    match shared.journal.next_leg(work.id, leg, outcome.clone()).await {
+        Ok(()) => {
+            failpoint::pass("execution.first_leg", work.id.to_string().as_str());
+            Next::step(work, Step::Reopen(then))
+        }
+        Err(error) => {
+            let step = Step::FirstLegDone { then, outcome };
+            store_failed(shared, Work { step, ..work }, &error)
+        }
+    }
+}
+
+/// Sends the second leg, if it still may be sent.
+pub(super) async fn reopen(shared: &Shared, work: Work, kept: Reopening) -> Next {
+    let now = shared.clock.mono();
+    let usable = work
+        .account
+        .network
+        .price
+        .usable(now, &shared.tuning.freshness)
+        .map(|seen| seen.price);
+    if let Some(why) = kept.refusal(usable, work.account.network.exchange_clock().now()) {
+        return not_reopened(shared, work, why).await;
+    }
+    let Some(price) = usable else {
+        return not_reopened(shared, work, "no source confirms the price".to_owned()).await;
+    };
+    if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
+        return Next::again(work, free_at);
+    }
+    let (valid, left_out) = kept.with_valid_stops(price);
+    if !left_out.is_empty() {
+        shared.events.emit(Event::Alarm {
+            account: work.account.tag.clone(),
+            what: "stops_left_out",
+            detail: format!(
+                "position {} is reopened without its {}: out of the exchange's range at {price}",
+                work.position,
+                left_out.join(" and ")
+            ),
+        });
+    }
+    let before = Before {
+        margin: Sats::ZERO,
+        sum_cash_in_margin: Sats::ZERO,
+        signed_at: work.account.network.exchange_clock().now(),
+    };
+    let action = Action::Reopen(valid);
+    let began = shared
+        .journal
+        .begin_sending(work.id, action, Some(before), shared.clock.utc())
+        .await;
+    match began {
+        Ok(Began::Sending { .. }) => send::request(shared, work, action, before).await,
+        Ok(Began::Refused(Refusal::Skip(reason))) => {
+            not_reopened(shared, work, reason.as_str().to_owned()).await
+        }
+        Ok(Began::Refused(Refusal::AlreadySending | Refusal::Ended(_))) => {
+            Next::step(work, Step::LookUp)
+        }
+        Err(error) => store_failed(shared, work, &error),
+    }
+}
+
+/// The exchange did not take the second leg.
+pub(super) async fn refused(
+    shared: &Shared,
+    work: Work,
+    kept: Reopening,
+    error: &ExchangeError,
+) -> Next {
+    let Class::Retryable { .. } = error.class else {
+        return not_reopened(shared, work, error.to_string()).await;
+    };
+    send::obey(shared, &work.account, error);
+    let text = error.to_string();
+    match shared
+        .journal
+        .back_to_planned(work.id, &text, shared.clock.utc())
+        .await
+    {
+        Ok(()) => {
+            let work = Work {
+                attempts: work.attempts + 1,
+                step: Step::Reopen(kept),
+                ..work
+            };
+            // Until it is too old: that is the bound of its attempts.
+            let (now, roll) = (shared.clock.mono(), shared.clock.roll());
+            let pause = shared.tuning.retry.delay(work.attempts, roll);
+            Next::again(work, now + pause.max(send::LEAST_PAUSE))
+        }
+        Err(error) => store_failed(shared, work, &error),
+    }
+}
+
+/// Half a reduction is a closed position: its owner must know at once.
+pub(super) async fn not_reopened(shared: &Shared, work: Work, why: String) -> Next {
+    shared.events.emit(Event::Alarm {
+        account: work.account.tag.clone(),
+        what: "closed_not_reopened",
+        detail: format!(
+            "position {} was closed to be reduced, and what was to be kept was not opened again: {why}",
+            work.position
+        ),
+    });
+    let first_leg = match shared.journal.execution(work.id).await {
+        Ok(row) => row.outcome,
+        Err(error) => return store_failed(shared, work, &error),
+    };
+    let evidence = json!({ "why": why, "firstLeg": first_leg });
+    record::fail(shared, work, "closed_not_reopened".to_owned(), evidence).await
+}

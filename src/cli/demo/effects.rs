@@ -1,0 +1,50 @@
+//! What the journal says was done at the exchange, and what the simulator's ledger says was applied,
+//! in words that can be held against each other.
+
+use crate::domain::execution::{Action, State};
+use crate::journal::Execution;
+use crate::simulator::{LedgerEntry, LedgerKind, LedgerSource};
+
+/// One effect, as text that is the same on both sides.
+pub(super) type Effect = String;
+
+/// What an execution should have left at the exchange.
+pub(super) fn expected(execution: &Execution) -> Vec<Effect> {
+    let (position, client_id) = (execution.position.0, execution.id.client_id());
+    let closed = format!("{position} closed");
+    if execution.state != State::Done {
+        // Half a reduction leaves its first leg.
+        let half = execution.reason.as_deref() == Some("closed_not_reopened");
+        return if half { vec![closed] } else { vec![] };
+    }
+    match execution.action {
+        Action::ClosePosition | Action::CloseToReopen { .. } => vec![closed],
+        Action::Reopen(_) => vec![closed, format!("{client_id} filled")],
+        Action::AddMargin { amount } => vec![format!("{position} {} added", amount.0)],
+        Action::UpdateTp { to } => vec![format!("{position} take-profit {to}")],
+        Action::UpdateSl { to } => vec![format!("{position} stop-loss {to}")],
+        Action::Open(_) => vec![format!("{client_id} filled")],
+        Action::CrossReduce { .. } | Action::CrossOpen(_) => {
+            vec![format!("{client_id} ordered")]
+        }
+        Action::CrossClose { .. } => vec!["cross closed".to_owned()],
+        Action::CrossDeposit { amount } => vec![format!("cross {} deposited", amount.0)],
+    }
+}
+
+/// What an entry of the ledger tells of a command; none of what the exchange did by itself.
+pub(super) fn applied(entry: &LedgerEntry) -> Option<Effect> {
+    if entry.source != LedgerSource::Api {
+        return None;
+    }
+    let trade = entry.trade_id;
+    let client_id = entry.client_id.as_deref().unwrap_or_default();
+    Some(match entry.kind {
+        LedgerKind::Closed => format!("{trade} closed"),
+        LedgerKind::Filled | LedgerKind::Opened => format!("{client_id} filled"),
+        LedgerKind::MarginAdded => format!("{trade} {} added", entry.amount?),
+        LedgerKind::TakeprofitSet => format!("{trade} take-profit {}", entry.price?),
+        LedgerKind::StoplossSet => format!("{trade} stop-loss {}", entry.price?),
+        _ => return None,
+    })
+}

@@ -1,0 +1,192 @@
+//! Executions: the states of an act from intent to outcome, what it does at the exchange, and
+//! whether an intent is still right.
+
+mod action;
+mod danger;
+mod decision;
+mod last_look;
+mod reopening;
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AutomationId, PositionId};
+use super::units::Sats;
+
+pub use action::{Action, Opening};
+pub use danger::Danger;
+pub use decision::{Decision, Intent, Seen};
+pub use last_look::{CLOSE_ROW_AGE, LastLook, REDUCE_ROW_AGE, Sight, last_look, planned};
+pub use reopening::{MOST_AGE, MOST_MOVE, Reopening, stops_in_range};
+
+/// Where an execution stands. Nothing is sent before its row says `Sending`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Written down, not sent.
+    Planned,
+    /// May have been sent; its outcome is unknown until a reply or a proof.
+    Sending,
+    /// Proven applied, once.
+    Done,
+    /// Proven not applied, or refused.
+    Failed,
+    /// The exchange cannot tell; a person must look.
+    Uncertain,
+    /// Never sent, and never to be.
+    Skipped,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 6] = [
+        Self::Planned,
+        Self::Sending,
+        Self::Done,
+        Self::Failed,
+        Self::Uncertain,
+        Self::Skipped,
+    ];
+
+    /// The name under which it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Sending => "sending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Planned | Self::Sending)
+    }
+
+    /// Whether one state may follow another. `Sending` goes back to `Planned` only when the request
+    /// is known not to have been applied; `Uncertain` is settled by a person.
+    pub fn may_become(self, next: Self) -> bool {
+        use State::{Done, Failed, Planned, Sending, Skipped, Uncertain};
+        matches!(
+            (self, next),
+            (Planned, Sending | Skipped | Failed)
+                | (Sending, Done | Failed | Uncertain | Planned)
+                | (Uncertain, Done | Failed)
+        )
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for State {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            format!("`{text}` is no state of an execution; known are {known}")
+        })
+    }
+}
+
+/// The key under which a live trigger is one execution, however often it is seen.
+pub fn live_trigger_key(
+    automation: &AutomationId,
+    position: PositionId,
+    rule_version: i64,
+    episode: i64,
+) -> String {
+    format!("live:{automation}:{position}:{rule_version}:{episode}")
+}
+
+/// The key of what is done where an execution could not do what it should.
+pub fn fallback_key(of: &str) -> String {
+    format!("{of}:fallback")
+}
+
+/// Why an execution was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// The service only shows what it would do.
+    DryRun,
+    /// The position no longer runs.
+    PositionGone,
+    /// The rule is no longer true on the current book.
+    ConditionGone,
+    /// No source has confirmed the price of late.
+    PriceStale,
+    /// The automation was disabled or changed.
+    AutomationDisabled,
+    /// The account was disabled.
+    AccountDisabled,
+    /// Another process has taken over.
+    NotOwner,
+    /// The stop or take-profit already has the value that it was to get.
+    AlreadySet,
+    /// A trailing stop is left alone unless the rule says otherwise.
+    TrailingStop,
+}
+
+impl SkipReason {
+    /// The name under which it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DryRun => "dry_run",
+            Self::PositionGone => "position_gone",
+            Self::ConditionGone => "condition_gone",
+            Self::PriceStale => "price_stale",
+            Self::AutomationDisabled => "automation_disabled",
+            Self::AccountDisabled => "account_disabled",
+            Self::NotOwner => "not_owner",
+            Self::AlreadySet => "already_set",
+            Self::TrailingStop => "trailing_stop",
+        }
+    }
+}
+
+/// What was read before a request was sent: what its proof is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Before {
+    /// Margin, in satoshis; 0 for an entry.
+    pub margin: Sats,
+    /// All that was ever cashed in from the margin, in satoshis.
+    pub sum_cash_in_margin: Sats,
+    /// When the request was signed, in exchange time.
+    pub signed_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_leads_only_where_the_diagram_says() {
+        let allowed: [Vec<&str>; 6] = State::ALL.map(|from| {
+            State::ALL
+                .into_iter()
+                .filter(|to| from.may_become(*to))
+                .map(State::as_str)
+                .collect()
+        });
+        let expected: [Vec<&str>; 6] = [
+            vec!["sending", "failed", "skipped"],
+            vec!["planned", "done", "failed", "uncertain"],
+            vec![],
+            vec![],
+            vec!["done", "failed"],
+            vec![],
+        ];
+        assert_eq!(allowed, expected);
+    }
+}
