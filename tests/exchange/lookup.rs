@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use vigia::domain::credentials::Credentials;
-use vigia::exchange::{FoundTrade, Readings};
+use vigia::exchange::{FoundTrade, Rest};
 
 use crate::scripted::Scripted;
 use crate::stage::{Stage, price, who};
@@ -55,7 +55,7 @@ async fn a_trade_is_found_wherever_it_stands_and_no_list_is_read_in_vain() {
         .map(|route| stage.asked(route))
         .iter()
         .sum();
-    assert_eq!(after - before, Readings::TRADE as u64);
+    assert_eq!(after - before, Rest::TRADE_LOOKUP as u64);
 }
 
 fn closed(number: u32, client_id: &str) -> String {

@@ -4,6 +4,7 @@
 
 mod budget;
 mod cross;
+mod cross_answers;
 mod isolated;
 mod lookup;
 mod scripted;

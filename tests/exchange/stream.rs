@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
+use vigia::domain::units::Sats;
 use vigia::exchange::{
-    Cause, Socket, SocketBudget, SocketEvent, SocketLimits, SocketPlan, StreamWindows, Topic,
+    Cause, Frame, Socket, SocketBudget, SocketEvent, SocketLimits, SocketPlan, StreamWindows, Topic,
 };
 
 use crate::stage::Stage;
@@ -40,6 +41,14 @@ async fn a_key_with_all_rights_is_subscribed_to_cross_too() {
     let (_socket, mut events) = open(&stage, &ALL);
     assert!(matches!(next(&mut events).await, SocketEvent::Ready));
     assert_eq!(stage.control.sockets()[0].topics.len(), ALL.len());
+    let (rest, who) = (&stage.rest, &stage.who);
+    let deposit = rest.cross_deposit(who, Sats(5000), stage.now()).await;
+    deposit.unwrap();
+    let hint = next(&mut events).await;
+    assert!(
+        matches!(hint, SocketEvent::Frame(Frame::Cross, _)),
+        "{hint:?}"
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use super::{ExchangeClock, Network};
 
 pub use cross::NewCrossOrder;
 pub use isolated::NewTrade;
-pub use lookup::{FoundTrade, Readings};
+pub use lookup::FoundTrade;
 pub use stops::StopLoss;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
