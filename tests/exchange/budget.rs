@@ -8,13 +8,16 @@ use vigia::simulator::Fault;
 use crate::scripted::Scripted;
 use crate::stage::{KEY, Stage, who};
 
-fn budget() -> RateBudget {
+fn budget(window: Duration) -> RateBudget {
     RateBudget::new(RateLimit {
         requests: 2,
-        kept_for_commands: 0,
-        window: Duration::from_secs(600),
+        kept_for_commands: 1,
+        window,
     })
 }
+
+/// Longer than anything waits for a place in it.
+const ENDLESS: Duration = Duration::from_secs(600);
 
 const ACCOUNT: &str = "GET /account";
 
@@ -22,7 +25,7 @@ const ACCOUNT: &str = "GET /account";
 async fn a_second_signature_is_spent_and_not_made_where_nothing_is_left() {
     let stage = Stage::set().await;
     stage.control.inject(Fault::RevokedKey.on_key(KEY)).unwrap();
-    let budget = budget();
+    let budget = budget(ENDLESS);
     let rest = stage.rest.spending(budget.clone());
     let now = || stage.rest.clock().local().mono();
     budget.spend(Spend::Read, now()).unwrap();
@@ -37,13 +40,28 @@ async fn a_second_signature_is_spent_and_not_made_where_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn a_second_signature_waits_for_its_place() {
+    const WINDOW: Duration = Duration::from_millis(400);
+    let stage = Stage::set().await;
+    stage.control.inject(Fault::RevokedKey.on_key(KEY)).unwrap();
+    let budget = budget(WINDOW);
+    let began = stage.rest.clock().local().mono();
+    budget.spend_many(2, Spend::Command, began).unwrap();
+    let rest = stage.rest.spending(budget);
+    let error = rest.account(&stage.who).await.unwrap_err();
+    assert_eq!(error.class, Class::Unauthorized, "{error}");
+    assert_eq!(stage.asked(ACCOUNT), 2);
+    assert!(stage.rest.clock().local().mono() >= began + WINDOW);
+}
+
+#[tokio::test]
 async fn a_second_page_is_spent_and_not_read_where_nothing_is_left() {
     let page = (
         200,
         r#"{"data":[{"id":"00000000-0000-0000-0000-000000000001","amount":5,"time":"2026-10-26T16:30:43Z"}],"nextCursor":"more"}"#,
     );
     let script = Scripted::answering([page; 3]).await;
-    let budget = budget();
+    let budget = budget(ENDLESS);
     let now = script.rest.clock().local().mono();
     budget.spend(Spend::Read, now).unwrap();
     let rest = script.rest.spending(budget);

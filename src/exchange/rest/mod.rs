@@ -68,8 +68,8 @@ impl Rest {
     }
 
     /// The same client for the calls of one key: a request that its callers cannot foresee (a
-    /// second signature, a second page) is spent from this budget, or not made where it has none
-    /// left.
+    /// second signature, a second page) is spent from this budget, after a short wait if need be, or
+    /// not made.
     pub fn spending(&self, budget: RateBudget) -> Self {
         Self {
             budget: Some(budget),
