@@ -42,7 +42,7 @@ impl Connection {
         let account = Arc::clone(&self.account);
         let answer = async move {
             failpoint::linger("connection.reading", &account.tag.name).await;
-            let running = account.network.rest.running(&account.credentials);
+            let running = account.rest.running(&account.credentials);
             running.await.and_then(Running::whole)
         };
         let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {
@@ -130,7 +130,7 @@ impl Connection {
             return;
         }
         let account = Arc::clone(&self.account);
-        let answer = async move { account.network.rest.account(&account.credentials).await };
+        let answer = async move { account.rest.account(&account.credentials).await };
         let taken = move |answer, connection: &mut Self, _: &mut Context<Self>| {
             if let Ok(crate::exchange::AccountReading { balance }) = answer {
                 connection.balance = Some(balance);

@@ -86,7 +86,7 @@ pub(super) async fn prove(shared: &Shared, work: Work) -> Next {
 }
 
 async fn find(shared: &Shared, work: &Work) -> Result<Found, ExchangeError> {
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let asked_at = shared.clock.mono();
     let running = rest.running(who).await?.whole()?;
     let found = running
@@ -113,7 +113,7 @@ async fn judge(
     trade: &Position,
     requested_at: DateTime<Utc>,
 ) -> Next {
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let funding = rest
         .funding_cost_since(who, work.position, before.signed_at)
         .await;

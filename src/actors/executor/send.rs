@@ -84,7 +84,6 @@ async fn read_first(shared: &Shared, work: Work) -> Next {
     }
     match work
         .account
-        .network
         .rest
         .running(&work.account.credentials)
         .await
@@ -140,7 +139,7 @@ async fn request(shared: &Shared, work: Work, action: Action, before: Option<Bef
         action,
         tick_to_order_us,
     });
-    let rest = &account.network.rest;
+    let rest = &account.rest;
     let signed_at = before.map_or_else(|| rest.clock().now(), |before| before.signed_at);
     let answer = match action {
         Action::AddMargin { amount } => rest
