@@ -170,6 +170,8 @@ pub struct Account {
     pub credentials: Arc<Credentials>,
     /// Requests of its key.
     pub rate: RateBudget,
+    /// REST, for calls of its key: what a call needs beyond its one request comes out of `rate`.
+    pub rest: Rest,
     /// What is known of it; written by its connection.
     pub view: ArcSwap<View>,
     /// Which trade took another's place.

@@ -307,15 +307,17 @@ impl Supervisor {
             if supervisor.stopping || supervisor.shared.accounts.load().contains_key(&id) {
                 return;
             }
+            let rate = RateBudget::new(supervisor.shared.tuning.key_rate);
             let account = Arc::new(Account {
                 tag: AccountTag {
                     id: id.clone(),
                     name: stored.name.as_str().into(),
                 },
                 user: stored.user_id.clone(),
+                rest: network.rest.spending(rate.clone()),
                 network,
                 credentials,
-                rate: RateBudget::new(supervisor.shared.tuning.key_rate),
+                rate,
                 view: ArcSwap::default(),
                 lineage: ArcSwap::default(),
                 connection: Slot::new("connection"),

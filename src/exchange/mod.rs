@@ -22,6 +22,6 @@ pub use parse::{
     Ticker, Transfer, UnreadableTrade,
 };
 pub use rate::{RateBudget, RateLimit, Spend};
-pub use rest::{FoundTrade, NewCrossOrder, NewTrade, Readings, Rest, StopLoss};
+pub use rest::{FoundTrade, NewCrossOrder, NewTrade, Rest, StopLoss};
 pub use sockets::{SocketBudget, SocketLimits, SocketPermit};
 pub use stream::{Cause, Socket, SocketEvent, SocketPlan, StreamWindows, Topic};

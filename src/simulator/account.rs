@@ -1,8 +1,9 @@
-//! One account: credentials, balance, trades.
+//! One account: credentials, balance, trades, cross margin.
 
 use uuid::Uuid;
 
 use super::config::AccountConfig;
+use super::cross::Cross;
 use super::trade::{Trade, TradeState};
 
 /// One funding payment of one trade.
@@ -27,13 +28,15 @@ pub(super) struct Account {
     /// Closed and canceled trades, oldest first. Grows with the run, like the ledger.
     pub(super) done: Vec<Trade>,
     pub(super) funding_fees: Vec<FundingFee>,
+    pub(super) cross: Cross,
     last_end: i64,
 }
 
 impl Account {
-    pub(super) fn new(config: AccountConfig, user_id: Uuid) -> Self {
+    pub(super) fn new(config: AccountConfig, user_id: Uuid, cross_id: Uuid) -> Self {
         Account {
             balance: config.balance_sats,
+            cross: Cross::new(cross_id, config.cross_margin_sats),
             config,
             user_id,
             revoked: false,

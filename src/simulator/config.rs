@@ -108,6 +108,9 @@ pub struct AccountConfig {
     pub passphrase: String,
     /// Free balance at the start, satoshis.
     pub balance_sats: i64,
+    /// Cross margin at the start, satoshis.
+    #[serde(default)]
+    pub cross_margin_sats: i64,
     /// Scopes of the key; by default [`TRADING_SCOPES`].
     #[serde(default = "trading_scopes")]
     pub permissions: Vec<String>,
@@ -128,6 +131,7 @@ impl AccountConfig {
             secret: secret.to_owned(),
             passphrase: passphrase.to_owned(),
             balance_sats,
+            cross_margin_sats: 0,
             permissions: trading_scopes(),
             fee_tier: 0,
         }
@@ -137,6 +141,13 @@ impl AccountConfig {
     #[must_use]
     pub fn with_permissions(mut self, scopes: &[&str]) -> Self {
         self.permissions = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        self
+    }
+
+    /// The same account with so much cross margin, satoshis.
+    #[must_use]
+    pub fn with_cross_margin(mut self, sats: i64) -> Self {
+        self.cross_margin_sats = sats;
         self
     }
 
@@ -153,6 +164,7 @@ impl fmt::Debug for AccountConfig {
         f.debug_struct("AccountConfig")
             .field("key", &self.key)
             .field("balance_sats", &self.balance_sats)
+            .field("cross_margin_sats", &self.cross_margin_sats)
             .field("permissions", &self.permissions)
             .field("fee_tier", &self.fee_tier)
             .finish_non_exhaustive()

@@ -34,6 +34,24 @@ pub enum LedgerKind {
     TakeprofitHit,
     /// A funding settlement; `amount` is the fee, positive when paid.
     Funding,
+    /// `amount` satoshis moved from the balance into the cross margin.
+    CrossDeposited,
+    /// `amount` satoshis moved from the cross margin to the balance.
+    CrossWithdrawn,
+    /// A cross limit order was placed.
+    CrossOpened,
+    /// A cross order was executed, at the market or by its limit; `amount` is its fee.
+    CrossFilled,
+    /// A cross limit order was withdrawn.
+    CrossCanceled,
+    /// The user closed the cross position; `amount` is the fee of the closing order.
+    CrossClosed,
+    /// The cross position was liquidated; `amount` is the change of the margin.
+    CrossLiquidated,
+    /// The leverage of the cross position was set; `amount` is the leverage.
+    CrossLeverageSet,
+    /// A funding settlement of the cross position; `amount` is the fee, positive when paid.
+    CrossFunding,
 }
 
 /// Who caused a change.
@@ -55,17 +73,19 @@ pub struct LedgerEntry {
     pub time: i64,
     /// API key of the account.
     pub key: String,
-    /// The trade that changed.
+    /// The trade that changed; of cross margin the order, or the position where there is none.
     pub trade_id: Uuid,
     /// What was applied.
     pub kind: LedgerKind,
     /// Satoshis, meaning by kind; `None` where no satoshis moved.
     pub amount: Option<i64>,
+    /// US dollars that a cross order bought, negative when sold; `None` for all else.
+    pub quantity: Option<i64>,
     /// Price of the change in USD: fill, exit, stop or fixing; `None` where there is none.
     pub price: Option<f64>,
     /// Balance of the account afterwards, satoshis.
     pub balance_after: i64,
-    /// `clientId` of the trade.
+    /// `clientId` of the trade or order.
     pub client_id: Option<String>,
     /// The `lnm-access-timestamp` of the request, milliseconds, for changes by API.
     pub request_timestamp: Option<i64>,

@@ -4,6 +4,8 @@
 //! satoshis, quantities whole dollars. Every quotient is taken once, in `i128`, so that no
 //! binary fraction ever decides a satoshi.
 
+pub(super) mod cross;
+
 use std::fmt;
 
 /// Satoshis in a bitcoin.
@@ -106,6 +108,21 @@ impl Side {
             Side::Sell => "sell",
         }
     }
+
+    pub(super) fn opposite(self) -> Side {
+        match self {
+            Side::Buy => Side::Sell,
+            Side::Sell => Side::Buy,
+        }
+    }
+
+    /// The quantity as a change of a net position: positive when bought.
+    pub(super) fn signed(self, quantity: i64) -> i64 {
+        match self {
+            Side::Buy => quantity,
+            Side::Sell => -quantity,
+        }
+    }
 }
 
 /// A fraction with nine decimals: leverage, funding rate, trailing distance.
@@ -172,10 +189,7 @@ pub(super) fn profit(side: Side, quantity: i64, price: Price, exit: Price) -> i6
 /// The price where the loss is the margin `m`, on the tick; a short that can lose no more than
 /// its margin at any price has [`Price::MAX`].
 pub(super) fn liquidation(side: Side, quantity: i64, price: Price, margin: i64) -> Price {
-    match side {
-        Side::Buy => toward_loss(Side::Buy, quantity, price, margin),
-        Side::Sell => toward_loss(Side::Sell, quantity, price, margin),
-    }
+    toward_loss(side, quantity, price, margin)
 }
 
 /// The price, below for a long and above for a short, at which `amount` satoshis are lost.
@@ -190,11 +204,7 @@ fn toward_loss(side: Side, quantity: i64, price: Price, amount: i64) -> Price {
 
 /// The reference price after `amount` of profit was taken out: it moves toward the market.
 pub(super) fn price_after_cash_in(side: Side, quantity: i64, price: Price, amount: i64) -> Price {
-    let mirror = match side {
-        Side::Buy => Side::Sell,
-        Side::Sell => Side::Buy,
-    };
-    toward_loss(mirror, quantity, price, amount)
+    toward_loss(side.opposite(), quantity, price, amount)
 }
 
 /// Trading fee of a fill, `floor(Q*S*rate / price)`; tiers 0..3 are 0.1, 0.08, 0.07, 0.06 %.

@@ -1,12 +1,17 @@
 //! The exchange's JSON, outgoing.
 
+mod cross;
+
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::clock::iso;
-use super::engine::{Engine, Event, EventKind};
+use super::engine::{Engine, EventKind};
 use super::money::Price;
 use super::trade::{Trade, TradeState, TradeType};
+
+pub use cross::{CrossOrderView, CrossPositionView};
+pub(super) use cross::{order_event, position_event};
 
 /// An isolated trade as REST answers show it; every field of the exchange's object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -148,8 +153,7 @@ pub(super) fn to_json(value: &impl Serialize) -> Value {
 }
 
 /// `params.data` of a private trade event.
-pub(super) fn event_data(event: &Event) -> Value {
-    let trade = &event.trade;
+pub(super) fn trade_event(event: EventKind, trade: &Trade) -> Value {
     let (id, client_id) = (trade.id, &trade.client_id);
     let ended = json!({
         "id": id, "closedAt": trade.closed_at, "closingFee": trade.closing_fee,
@@ -161,7 +165,7 @@ pub(super) fn event_data(event: &Event) -> Value {
         "margin": trade.margin, "leverage": js(trade.leverage), "price": js(trade.price.to_f64()),
         "openingFee": trade.opening_fee, "createdAt": trade.created_at, "clientId": client_id,
     });
-    let (name, body) = match event.kind {
+    let (name, body) = match event {
         EventKind::Open => ("open", placed),
         EventKind::Filled => ("filled", placed),
         EventKind::Closed => ("closed", ended),

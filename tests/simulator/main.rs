@@ -3,6 +3,7 @@
 
 mod client;
 mod control;
+mod cross;
 mod faults;
 mod limits;
 mod rest;

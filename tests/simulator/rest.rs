@@ -266,24 +266,6 @@ async fn funding_is_listed() {
 }
 
 #[tokio::test]
-async fn cross_margin_is_flat_and_refused() {
-    let x = exchange().await;
-    assert_eq!(
-        x.get("/futures/cross/position").await.ok()["quantity"],
-        json!(0)
-    );
-    assert_eq!(x.get("/futures/cross/orders/open").await.ok(), json!([]));
-    let answer = x
-        .post("/futures/cross/deposit", json!({ "amount": 1 }))
-        .await;
-    assert!(
-        answer.status == 400 && answer.text.contains("not simulated yet"),
-        "{}",
-        answer.text
-    );
-}
-
-#[tokio::test]
 async fn a_taken_port_is_named() {
     let x = exchange().await;
     let config = SimulatorConfig {

@@ -43,7 +43,7 @@ impl Connection {
         self.cross_read_at = Some(now);
         let account = Arc::clone(&self.account);
         let answer = async move {
-            let (rest, who) = (&account.network.rest, &account.credentials);
+            let (rest, who) = (&account.rest, &account.credentials);
             rest.cross_position(who).await
         };
         let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {

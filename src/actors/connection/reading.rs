@@ -41,7 +41,7 @@ impl Connection {
         let account = Arc::clone(&self.account);
         let answer = async move {
             failpoint::linger("connection.reading", &account.tag.name).await;
-            account.network.rest.running(&account.credentials).await
+            account.rest.running(&account.credentials).await
         };
         let taken = move |answer, connection: &mut Self, context: &mut Context<Self>| {
             connection.reading_since = None;
@@ -155,7 +155,7 @@ impl Connection {
             return;
         }
         let account = Arc::clone(&self.account);
-        let answer = async move { account.network.rest.account(&account.credentials).await };
+        let answer = async move { account.rest.account(&account.credentials).await };
         let taken = move |answer, connection: &mut Self, _: &mut Context<Self>| {
             if let Ok(crate::exchange::AccountReading { balance }) = answer {
                 connection.balance = Some(balance);

@@ -33,7 +33,7 @@ pub(super) async fn apply(
     before: Before,
 ) -> Result<Applied, ExchangeError> {
     let (account, id, at) = (&work.account, work.position, before.signed_at);
-    let (rest, who) = (&account.network.rest, &account.credentials);
+    let (rest, who) = (&account.rest, &account.credentials);
     let tell = |learned| account.connection.tell(learned);
     let client_id = || work.id.client_id();
     match action {

@@ -89,7 +89,7 @@ async fn read_first(shared: &Shared, work: Work) -> Next {
     if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
         return Next::again(work, free_at);
     }
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let row = work.account.view.load().row(work.position).cloned();
     let cross = row.is_some_and(|row| row.position.mode == MarginMode::Cross);
     let read = if cross {
@@ -118,7 +118,7 @@ async fn set_leverage(work: &Work, leverage: f64) -> Result<(), ExchangeError> {
     if stands == Some(wanted) {
         return Ok(());
     }
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let set = rest.cross_leverage(who, wanted, rest.clock().now()).await?;
     work.account
         .connection

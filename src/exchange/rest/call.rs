@@ -1,5 +1,7 @@
 //! A request on its way: signed, sent, answered or not.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -17,6 +19,10 @@ use crate::exchange::{sign, wire};
 /// A proof that a request was not applied counts from its first signature, and leaves a margin of
 /// 10 s. What is signed anew later than this could still be accepted when it counts as absent.
 const SIGNED_ANEW_WITHIN: chrono::Duration = chrono::Duration::seconds(5);
+
+/// A request that nobody foresaw waits for its place in the key's budget at most so long: over a
+/// window of the exchange, and short beside the deadlines of whoever waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Call<'a> {
     method: Method,
@@ -100,7 +106,7 @@ impl Rest {
         match first {
             Err(error) if error.class == Class::Unauthorized => {
                 let later = Class::Retryable { after: None };
-                if !self.spend_one_more(call.effect) {
+                if !self.spend_one_more().await {
                     return Err(ExchangeError {
                         class: later,
                         ..error
@@ -122,16 +128,24 @@ impl Rest {
         }
     }
 
-    /// Spends a request that the caller could not foresee; false where none is left.
-    pub(super) fn spend_one_more(&self, effect: Effect) -> bool {
-        let spend = match effect {
-            Effect::Reads => Spend::Read,
-            Effect::Idempotent | Effect::Repeats => Spend::Command,
+    /// Spends a request that the caller could not foresee, after a short wait if need be; false
+    /// where none is free so soon. Also a read takes what is kept for commands: it completes what
+    /// was begun, perhaps the proof of one.
+    pub(super) async fn spend_one_more(&self) -> bool {
+        let Some(budget) = &self.budget else {
+            return true;
         };
-        let now = self.clock.local().mono();
-        self.budget
-            .as_ref()
-            .is_none_or(|budget| budget.spend(spend, now).is_ok())
+        let asked = self.clock.local().mono();
+        loop {
+            let now = self.clock.local().mono();
+            let Err(free_at) = budget.spend(Spend::Command, now) else {
+                return true;
+            };
+            if free_at > asked + LONGEST_WAIT {
+                return false;
+            }
+            tokio::time::sleep(free_at.saturating_sub(now)).await;
+        }
     }
 
     pub(super) async fn send<T: DeserializeOwned>(

@@ -15,17 +15,6 @@ use crate::exchange::wire::{self, Head, Raw};
 /// as that clock may be misjudged here.
 const CLOCKS_DIFFER: Duration = Duration::seconds(30);
 
-/// How many requests a lookup makes, if it finds nothing and no list has a second page.
-#[derive(Clone, Copy, Debug)]
-pub struct Readings;
-
-impl Readings {
-    /// [`Rest::by_client_id`].
-    pub const TRADE: usize = 4;
-    /// [`Rest::cross_order_by_client_id`].
-    pub const CROSS_ORDER: usize = 2;
-}
-
 /// Where a trade was found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FoundTrade {
@@ -52,8 +41,14 @@ impl FoundTrade {
 }
 
 impl Rest {
+    /// How many requests [`Rest::by_client_id`] makes, if it finds nothing and no list has a second
+    /// page.
+    pub const TRADE_LOOKUP: usize = 4;
+    /// The same of [`Rest::cross_order_by_client_id`].
+    pub const CROSS_LOOKUP: usize = 2;
+
     /// The isolated trade with this client id, signed at `signed_at` at the earliest. Up to
-    /// [`Readings::TRADE`] requests: it looks in the lists in the order in which a trade passes
+    /// [`Rest::TRADE_LOOKUP`] requests: it looks in the lists in the order in which a trade passes
     /// through them, so that one that moves on meanwhile is not missed, and ends when it is found.
     ///
     /// # Errors
@@ -89,7 +84,7 @@ impl Rest {
     }
 
     /// The cross order with this client id, signed at `signed_at` at the earliest: open, or filled.
-    /// (The exchange has no list of canceled ones.) Up to [`Readings::CROSS_ORDER`] requests.
+    /// (The exchange has no list of canceled ones.) Up to [`Rest::CROSS_LOOKUP`] requests.
     ///
     /// # Errors
     /// As [`Rest::by_client_id`].

@@ -23,7 +23,7 @@ use super::{ExchangeClock, Network};
 
 pub use cross::NewCrossOrder;
 pub use isolated::NewTrade;
-pub use lookup::{FoundTrade, Readings};
+pub use lookup::FoundTrade;
 pub use stops::StopLoss;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -68,8 +68,8 @@ impl Rest {
     }
 
     /// The same client for the calls of one key: a request that its callers cannot foresee (a
-    /// second signature, a second page) is spent from this budget, or not made where it has none
-    /// left.
+    /// second signature, a second page) is spent from this budget, after a short wait if need be, or
+    /// not made.
     pub fn spending(&self, budget: RateBudget) -> Self {
         Self {
             budget: Some(budget),

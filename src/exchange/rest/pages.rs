@@ -34,7 +34,7 @@ impl Rest {
         let from = format!("?from={}&limit={PAGE}", encoded(&from));
         let mut cursor: Option<String> = None;
         for page in 0..MOST_PAGES {
-            if page > 0 && !self.spend_one_more(Effect::Reads) {
+            if page > 0 && !self.spend_one_more().await {
                 return Err(ExchangeError {
                     class: Class::Retryable { after: None },
                     status: None,

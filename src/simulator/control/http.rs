@@ -125,8 +125,13 @@ pub(in crate::simulator) fn answer(
         }
         (&Method::POST, "account") => {
             let account: AccountConfig = parse(body)?;
-            if account.balance_sats < 0 {
-                return Err(ApiError::bad("balance_sats", "must be 0 or more"));
+            for (field, sats) in [
+                ("balance_sats", account.balance_sats),
+                ("cross_margin_sats", account.cross_margin_sats),
+            ] {
+                if sats < 0 {
+                    return Err(ApiError::bad(field, "must be 0 or more"));
+                }
             }
             control.add_account(account);
             Ok(done)

@@ -13,7 +13,7 @@ use super::faults::{Fault, Injection};
 use super::ledger::LedgerEntry;
 use super::money::Price;
 use super::stream::{self, End};
-use super::wire::TradeView;
+use super::wire::{CrossOrderView, CrossPositionView, TradeView};
 use super::world::{World, lock};
 
 /// An account as the exchange sees it.
@@ -34,6 +34,10 @@ pub struct AccountSnapshot {
     pub revoked: bool,
     /// All trades: open and running ones in the order of creation, then ended ones, oldest first.
     pub trades: Vec<TradeView>,
+    /// The cross position, also when it is flat.
+    pub cross: CrossPositionView,
+    /// All cross orders: open ones in the order of creation, then ended ones, oldest first.
+    pub cross_orders: Vec<CrossOrderView>,
 }
 
 /// One open socket.
@@ -143,6 +147,7 @@ impl Control {
         let engine = lock(&self.world.engine);
         let account = engine.accounts.get(key)?;
         let trades = account.live.iter().chain(&account.done);
+        let orders = account.cross.open.iter().chain(&account.cross.done);
         Some(AccountSnapshot {
             key: key.to_owned(),
             user_id: account.user_id.to_string(),
@@ -153,12 +158,33 @@ impl Control {
             trades: trades
                 .map(|trade| TradeView::new(trade, engine.last))
                 .collect(),
+            cross: CrossPositionView::new(&account.cross, engine.last),
+            cross_orders: orders.map(CrossOrderView::new).collect(),
         })
     }
 
     /// Adds an account; one with the same key is replaced.
     pub fn add_account(&self, account: AccountConfig) {
         lock(&self.world.engine).add_account(account);
+    }
+
+    /// Puts satoshis into the cross margin of an account, out of nowhere: neither balance nor
+    /// ledger nor stream know of it. `false` when there is no such account.
+    pub fn give_cross_margin(&self, key: &str, sats: i64) -> bool {
+        match lock(&self.world.engine).accounts.get_mut(key) {
+            Some(account) => {
+                account.cross.position.book(sats);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The cross position of an account, if the account exists.
+    pub fn cross(&self, key: &str) -> Option<CrossPositionView> {
+        let engine = lock(&self.world.engine);
+        let account = engine.accounts.get(key)?;
+        Some(CrossPositionView::new(&account.cross, engine.last))
     }
 
     /// Revokes a key for good; `false` when there is none.

@@ -97,8 +97,8 @@ impl Engine {
         Ok(trade)
     }
 
-    /// Settles funding for all running trades: a cost leaves the margin, a revenue goes to the
-    /// balance. Leverage may exceed 100 by it; the next price liquidates what it must.
+    /// Settles funding for all cross positions and running trades. Of a trade, a cost leaves the
+    /// margin and a revenue goes to the balance. Leverage may exceed 100 by it; the next price liquidates what it must.
     pub(in crate::simulator) fn settle_funding(&mut self, rate: f64, fixing: Price, now: i64) {
         let settlement = Settlement {
             id: self.next_id(),
@@ -108,6 +108,10 @@ impl Engine {
         };
         let nano = Engine::nano(rate);
         let mut changed = Vec::new();
+        let keys: Vec<String> = self.accounts.keys().cloned().collect();
+        for key in keys {
+            self.settle_cross_funding(&key, &settlement, nano);
+        }
         for (key, account) in &mut self.accounts {
             for trade in &mut account.live {
                 if trade.state != TradeState::Running {

@@ -14,7 +14,9 @@ impl Engine {
         let cause = Cause::engine(now);
         // Collect first: almost always nothing happens, and then nothing is allocated.
         let mut hits: Vec<(String, uuid::Uuid)> = Vec::new();
+        let mut cross: Vec<String> = Vec::new();
         for (key, account) in &mut self.accounts {
+            cross.extend(account.cross.is_reached_at(last).then(|| key.clone()));
             for trade in &mut account.live {
                 if trade.state == TradeState::Running {
                     trade.trail(last);
@@ -26,6 +28,9 @@ impl Engine {
         }
         for (key, id) in hits {
             self.trigger(&key, id, last, cause);
+        }
+        for key in cross {
+            self.trigger_cross(&key, last, cause);
         }
     }
 

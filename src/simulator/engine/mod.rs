@@ -3,6 +3,7 @@
 //! No IO and no clock: every call is given the time. What others must hear is left in an outbox,
 //! in the order in which it happened.
 
+mod cross;
 mod margin;
 mod market;
 mod orders;
@@ -18,10 +19,12 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::config::AccountConfig;
+use super::cross::{Order, Position};
 use super::ledger::{Ledger, LedgerEntry, LedgerKind, LedgerSource};
 use super::money::{Nano, Price, Side};
 use super::trade::Trade;
 
+pub(super) use cross::NewOrder;
 pub(super) use orders::{NewTrade, Size, Stop};
 
 /// Most open and running trades of one account.
@@ -32,7 +35,7 @@ pub(super) const MAX_LIVE_TRADES: usize = 50;
 pub(super) enum Refusal {
     /// Against a rule: what, and the field of the request that is to blame.
     Rule(String, Option<&'static str>),
-    /// No such trade of this account.
+    /// No such trade or order of this account.
     UnknownTrade,
 }
 
@@ -75,12 +78,46 @@ pub(super) enum EventKind {
     },
 }
 
+/// The three events of the private order topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OrderEvent {
+    New,
+    Limit,
+    Canceled,
+}
+
+/// The eight events of the private position topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PositionEvent {
+    New,
+    Limit,
+    Cancel,
+    Leverage,
+    Deposit,
+    Withdraw,
+    Liquidation,
+    Funding,
+}
+
+/// What happened to an account.
+#[derive(Clone, Debug)]
+pub(super) enum News {
+    Trade(EventKind, Box<Trade>),
+    Order(OrderEvent, Box<Order>),
+    Position {
+        event: PositionEvent,
+        position: Box<Position>,
+        /// What open orders bind.
+        in_orders: i64,
+        last: Price,
+    },
+}
+
 /// Something the owner of `key` must hear.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     pub(super) key: String,
-    pub(super) kind: EventKind,
-    pub(super) trade: Trade,
+    pub(super) news: News,
 }
 
 /// One funding settlement of the market.
@@ -120,9 +157,9 @@ impl Engine {
 
     /// Adds an account; one with the same key is replaced, with all it had.
     pub(super) fn add_account(&mut self, config: AccountConfig) {
-        let user_id = self.next_id();
+        let (user_id, cross_id) = (self.next_id(), self.next_id());
         self.accounts
-            .insert(config.key.clone(), Account::new(config, user_id));
+            .insert(config.key.clone(), Account::new(config, user_id, cross_id));
     }
 
     /// What a buyer pays.
@@ -168,8 +205,7 @@ impl Engine {
     fn emit(&mut self, key: &str, kind: EventKind, trade: &Trade) {
         self.outbox.push(Event {
             key: key.to_owned(),
-            kind,
-            trade: trade.clone(),
+            news: News::Trade(kind, Box::new(trade.clone())),
         });
     }
 
@@ -182,24 +218,32 @@ impl Engine {
         amount: Option<i64>,
         price: Option<Price>,
     ) {
-        let balance_after = self.accounts.get(key).map_or(0, |account| account.balance);
-        let source = match cause.request_timestamp {
-            Some(_) => LedgerSource::Api,
-            None => LedgerSource::Engine,
-        };
-        self.ledger.push(LedgerEntry {
+        let mut entry = self.entry(key, cause, kind, trade.id);
+        entry.amount = amount;
+        entry.price = price.map(Price::to_f64);
+        entry.client_id.clone_from(&trade.client_id);
+        self.ledger.push(entry);
+    }
+
+    /// An entry of the ledger that has no figures yet.
+    fn entry(&self, key: &str, cause: Cause, kind: LedgerKind, id: Uuid) -> LedgerEntry {
+        LedgerEntry {
             seq: 0,
             time: cause.now,
             key: key.to_owned(),
-            trade_id: trade.id,
+            trade_id: id,
             kind,
-            amount,
-            price: price.map(Price::to_f64),
-            balance_after,
-            client_id: trade.client_id.clone(),
+            amount: None,
+            quantity: None,
+            price: None,
+            balance_after: self.accounts.get(key).map_or(0, |account| account.balance),
+            client_id: None,
             request_timestamp: cause.request_timestamp,
-            source,
-        });
+            source: match cause.request_timestamp {
+                Some(_) => LedgerSource::Api,
+                None => LedgerSource::Engine,
+            },
+        }
     }
 
     /// The rate as the maths wants it.

@@ -8,7 +8,7 @@ use crate::simulator::money::{self, Nano, Price, Side};
 use crate::simulator::trade::{Trade, TradeState, TradeType};
 
 /// Largest order, whole US dollars.
-const MAX_QUANTITY: i64 = 500_000;
+pub(super) const MAX_QUANTITY: i64 = 500_000;
 
 /// How large a new trade shall be.
 #[derive(Clone, Copy, Debug)]

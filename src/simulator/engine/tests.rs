@@ -50,7 +50,10 @@ fn kinds(engine: &mut Engine) -> Vec<EventKind> {
     engine
         .take_events()
         .into_iter()
-        .map(|event| event.kind)
+        .filter_map(|event| match event.news {
+            News::Trade(kind, _) => Some(kind),
+            _ => None,
+        })
         .collect()
 }
 

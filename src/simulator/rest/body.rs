@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::ApiError;
-use crate::simulator::engine::{NewTrade, Size, Stop};
+use crate::simulator::engine::{NewOrder, NewTrade, Size, Stop};
 use crate::simulator::money::{Price, Side};
 
 /// Longest `clientId`, characters.
@@ -41,6 +41,15 @@ enum OrderSide {
     Sell,
 }
 
+impl From<OrderSide> for Side {
+    fn from(side: OrderSide) -> Self {
+        match side {
+            OrderSide::Buy => Side::Buy,
+            OrderSide::Sell => Side::Sell,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum StopMode {
@@ -66,16 +75,7 @@ pub(super) struct TradeBody {
 
 impl TradeBody {
     pub(super) fn into_order(self) -> Result<NewTrade, ApiError> {
-        let limit = match (self.r#type, self.price) {
-            (OrderType::Limit, Some(price)) => Some(on_tick("price", price)?),
-            (OrderType::Limit, None) => {
-                return Err(ApiError::bad("price", "a limit order needs a price"));
-            }
-            (OrderType::Market, None) => None,
-            (OrderType::Market, Some(_)) => {
-                return Err(ApiError::bad("price", "a market order takes no price"));
-            }
-        };
+        let limit = limit(self.r#type, self.price)?;
         let size = match (self.quantity, self.margin) {
             (Some(quantity), None) => Size::Quantity(quantity),
             (None, Some(margin)) => Size::Margin(margin),
@@ -86,24 +86,36 @@ impl TradeBody {
                 ));
             }
         };
-        let client_id = self.client_id.filter(|id| !id.is_empty());
-        if client_id
-            .as_ref()
-            .is_some_and(|id| id.chars().count() > MAX_CLIENT_ID)
-        {
-            return Err(ApiError::bad("clientId", "at most 64 characters"));
-        }
+        let client_id = client_id(self.client_id)?;
         Ok(NewTrade {
-            side: match self.side {
-                OrderSide::Buy => Side::Buy,
-                OrderSide::Sell => Side::Sell,
-            },
+            side: self.side.into(),
             limit,
             size,
             leverage: self.leverage,
             stop: stop("stoploss", self.stoploss.unwrap_or(0.0), self.stoploss_mode)?,
             takeprofit: unset_or_on_tick("takeprofit", self.takeprofit.unwrap_or(0.0))?,
             client_id,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CrossOrderBody {
+    r#type: OrderType,
+    side: OrderSide,
+    price: Option<f64>,
+    quantity: i64,
+    client_id: Option<String>,
+}
+
+impl CrossOrderBody {
+    pub(super) fn into_order(self) -> Result<NewOrder, ApiError> {
+        Ok(NewOrder {
+            side: self.side.into(),
+            quantity: self.quantity,
+            limit: limit(self.r#type, self.price)?,
+            client_id: client_id(self.client_id)?,
         })
     }
 }
@@ -145,6 +157,29 @@ pub(super) struct TakeprofitBody {
 impl TakeprofitBody {
     pub(super) fn price(&self) -> Result<Price, ApiError> {
         unset_or_on_tick("value", self.value)
+    }
+}
+
+/// The limit price, which a limit order has and a market order has not.
+fn limit(kind: OrderType, price: Option<f64>) -> Result<Option<Price>, ApiError> {
+    match (kind, price) {
+        (OrderType::Limit, Some(price)) => on_tick("price", price).map(Some),
+        (OrderType::Limit, None) => Err(ApiError::bad("price", "a limit order needs a price")),
+        (OrderType::Market, None) => Ok(None),
+        (OrderType::Market, Some(_)) => {
+            Err(ApiError::bad("price", "a market order takes no price"))
+        }
+    }
+}
+
+/// An empty one is none.
+fn client_id(id: Option<String>) -> Result<Option<String>, ApiError> {
+    match id.filter(|id| !id.is_empty()) {
+        Some(id) if id.chars().count() > MAX_CLIENT_ID => {
+            let problem = format!("at most {MAX_CLIENT_ID} characters");
+            Err(ApiError::bad("clientId", problem))
+        }
+        id => Ok(id),
     }
 }
 

@@ -121,7 +121,7 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Rule(message, Some(field)) => ApiError::bad(field, message),
             Refusal::Rule(message, None) => ApiError::new(400, "BAD_REQUEST", &message),
-            Refusal::UnknownTrade => ApiError::new(404, "NOT_FOUND", "Trade not found"),
+            Refusal::UnknownTrade => ApiError::new(404, "NOT_FOUND", "Not found"),
         }
     }
 }

@@ -62,15 +62,3 @@ pub(super) fn account(call: &Call<'_>) -> Answer {
         "feeTier": account.config.fee_tier, "linkingPublicKey": null,
     }))
 }
-
-/// The cross position of an account that never used it.
-pub(super) fn flat_position(call: &Call<'_>) -> Answer {
-    let engine = lock(&call.world.engine);
-    let id = engine.accounts.get(call.key).map(|account| account.user_id);
-    Ok(json!({
-        "id": id, "margin": 0, "quantity": 0, "leverage": 1, "entryPrice": null,
-        "liquidation": null, "initialMargin": 0, "runningMargin": 0, "maintenanceMargin": 0,
-        "tradingFees": 0, "fundingFees": 0, "totalPl": 0, "deltaPl": 0,
-        "updatedAt": iso(call.world.now_ms()),
-    }))
-}

@@ -3,11 +3,13 @@
 //! Checks come in the exchange's order: rate limit, credentials, scope, engine, validation.
 
 mod body;
+mod cross;
 mod error;
 mod isolated;
 mod market;
 mod page;
 mod routes;
+mod wallet;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

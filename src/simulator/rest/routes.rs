@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, isolated, market};
+use super::{ApiError, Call, cross, isolated, market, wallet};
 
 type Handler = fn(&Call<'_>) -> Result<Value, ApiError>;
 
@@ -31,199 +31,153 @@ const fn route(method: Method, path: &'static str, access: Access, handler: Hand
     }
 }
 
+const fn get(path: &'static str, access: Access, handler: Handler) -> Route {
+    route(Method::GET, path, access, handler)
+}
+
+const fn post(path: &'static str, access: Access, handler: Handler) -> Route {
+    route(Method::POST, path, access, handler)
+}
+
+const fn put(path: &'static str, access: Access, handler: Handler) -> Route {
+    route(Method::PUT, path, access, handler)
+}
+
+const fn delete(path: &'static str, access: Access, handler: Handler) -> Route {
+    route(Method::DELETE, path, access, handler)
+}
+
+const PUBLIC: Access = Access::Public;
 const ACCOUNT: Access = Access::Scope("account:read");
 const READ: Access = Access::Scope("futures:isolated:read");
 const WRITE: Access = Access::Scope("futures:isolated:write");
 const CROSS_READ: Access = Access::Scope("futures:cross:read");
 const CROSS_WRITE: Access = Access::Scope("futures:cross:write");
+const DEPOSITS: Access = Access::Scope("account:deposits:read");
+const DEPOSIT: Access = Access::Scope("account:deposits:write");
+const WITHDRAWALS: Access = Access::Scope("account:withdrawals:read");
+const WITHDRAW: Access = Access::Scope("account:withdrawals:write");
+const NOTICES: Access = Access::Scope("account:notifications:read");
+const MARK_NOTICES: Access = Access::Scope("account:notifications:write");
+const DOLLARS: Access = Access::Scope("synthetic-usd:read");
+const SWAP: Access = Access::Scope("synthetic-usd:write");
 
-static ROUTES: [Route; 36] = [
-    route(Method::GET, "/ping", Access::Public, |_| Ok(json!("pong"))),
-    route(Method::GET, "/time", Access::Public, market::time),
-    route(
-        Method::GET,
-        "/futures/ticker",
-        Access::Public,
-        market::ticker,
+static MARKET: [Route; 9] = [
+    get("/ping", PUBLIC, |_| Ok(json!("pong"))),
+    get("/time", PUBLIC, market::time),
+    get("/futures/ticker", PUBLIC, market::ticker),
+    get("/futures/candles", PUBLIC, market::candles),
+    get("/futures/funding-settlements", PUBLIC, market::settlements),
+    get("/futures/leaderboard", PUBLIC, market::leaderboard),
+    get("/synthetic-usd/best-price", PUBLIC, market::best_price),
+    get("/synthetic-usd/swaps", DOLLARS, wallet::nothing),
+    post("/synthetic-usd/swap", SWAP, wallet::refused),
+];
+
+static ACCOUNT_ROUTES: [Route; 12] = [
+    get("/account", ACCOUNT, market::account),
+    get("/account/address/bitcoin", DEPOSITS, wallet::refused),
+    post("/account/address/bitcoin", DEPOSIT, wallet::refused),
+    post("/account/deposit/lightning", DEPOSIT, wallet::refused),
+    post("/account/withdraw/lightning", WITHDRAW, wallet::refused),
+    post("/account/withdraw/on-chain", WITHDRAW, wallet::refused),
+    get("/account/deposits/lightning", DEPOSITS, wallet::nothing),
+    get("/account/deposits/on-chain", DEPOSITS, wallet::nothing),
+    get(
+        "/account/withdrawals/lightning",
+        WITHDRAWALS,
+        wallet::nothing,
     ),
-    route(
-        Method::GET,
-        "/futures/candles",
-        Access::Public,
-        market::candles,
+    get(
+        "/account/withdrawals/on-chain",
+        WITHDRAWALS,
+        wallet::nothing,
     ),
-    route(
-        Method::GET,
-        "/futures/funding-settlements",
-        Access::Public,
-        market::settlements,
-    ),
-    route(Method::GET, "/account", ACCOUNT, market::account),
-    route(
-        Method::POST,
-        "/futures/isolated/trade",
-        WRITE,
-        isolated::place,
-    ),
-    route(
-        Method::GET,
-        "/futures/isolated/trades/open",
-        READ,
-        isolated::open,
-    ),
-    route(
-        Method::GET,
-        "/futures/isolated/trades/running",
-        READ,
-        isolated::running,
-    ),
-    route(
-        Method::GET,
-        "/futures/isolated/trades/closed",
-        READ,
-        isolated::closed,
-    ),
-    route(
-        Method::GET,
+    get("/account/notifications", NOTICES, wallet::nothing),
+    put("/account/notifications", MARK_NOTICES, |_| Ok(json!({}))),
+];
+
+static ISOLATED: [Route; 15] = [
+    post("/futures/isolated/trade", WRITE, isolated::place),
+    get("/futures/isolated/trades/open", READ, isolated::open),
+    get("/futures/isolated/trades/running", READ, isolated::running),
+    get("/futures/isolated/trades/closed", READ, isolated::closed),
+    get(
         "/futures/isolated/trades/canceled",
         READ,
         isolated::canceled,
     ),
-    route(
-        Method::POST,
-        "/futures/isolated/trade/close",
-        WRITE,
-        isolated::close,
-    ),
-    route(
-        Method::POST,
-        "/futures/isolated/trade/cancel",
-        WRITE,
-        isolated::cancel,
-    ),
-    route(
-        Method::POST,
+    post("/futures/isolated/trade/close", WRITE, isolated::close),
+    post("/futures/isolated/trade/cancel", WRITE, isolated::cancel),
+    post(
         "/futures/isolated/trades/cancel-all",
         WRITE,
         isolated::cancel_all,
     ),
-    route(
-        Method::POST,
+    post(
         "/futures/isolated/trade/add-margin",
         WRITE,
         isolated::add_margin,
     ),
-    route(
-        Method::POST,
-        "/futures/isolated/trade/cash-in",
-        WRITE,
-        isolated::cash_in,
-    ),
-    route(
-        Method::PUT,
+    post("/futures/isolated/trade/cash-in", WRITE, isolated::cash_in),
+    put(
         "/futures/isolated/trade/stoploss",
         WRITE,
         isolated::set_stoploss,
     ),
-    route(
-        Method::DELETE,
+    delete(
         "/futures/isolated/trade/stoploss",
         WRITE,
         isolated::remove_stoploss,
     ),
-    route(
-        Method::PUT,
+    put(
         "/futures/isolated/trade/takeprofit",
         WRITE,
         isolated::set_takeprofit,
     ),
-    route(
-        Method::DELETE,
+    delete(
         "/futures/isolated/trade/takeprofit",
         WRITE,
         isolated::remove_takeprofit,
     ),
-    route(
-        Method::GET,
+    get(
         "/futures/isolated/funding-fees",
         READ,
         isolated::funding_fees,
     ),
-    route(
-        Method::GET,
-        "/futures/cross/position",
-        CROSS_READ,
-        market::flat_position,
-    ),
-    route(
-        Method::GET,
-        "/futures/cross/orders/open",
-        CROSS_READ,
-        |_| Ok(json!([])),
-    ),
-    route(
-        Method::GET,
-        "/futures/cross/orders/filled",
-        CROSS_READ,
-        cross,
-    ),
-    route(Method::POST, "/futures/cross/order", CROSS_WRITE, cross),
-    route(
-        Method::POST,
-        "/futures/cross/order/cancel",
-        CROSS_WRITE,
-        cross,
-    ),
-    route(
-        Method::POST,
-        "/futures/cross/orders/cancel-all",
-        CROSS_WRITE,
-        cross,
-    ),
-    route(
-        Method::POST,
-        "/futures/cross/position/close",
-        CROSS_WRITE,
-        cross,
-    ),
-    route(Method::POST, "/futures/cross/deposit", CROSS_WRITE, cross),
-    route(Method::POST, "/futures/cross/withdraw", CROSS_WRITE, cross),
-    route(Method::PUT, "/futures/cross/leverage", CROSS_WRITE, cross),
-    route(Method::GET, "/futures/cross/transfers", CROSS_READ, cross),
-    route(
-        Method::GET,
-        "/futures/cross/funding-fees",
-        CROSS_READ,
-        cross,
-    ),
-    route(
-        Method::GET,
-        "/futures/leaderboard",
-        Access::Public,
-        market::leaderboard,
-    ),
-    route(
-        Method::GET,
-        "/synthetic-usd/best-price",
-        Access::Public,
-        market::best_price,
-    ),
-    route(
-        Method::GET,
-        "/account/notifications",
-        Access::Scope("account:notifications:read"),
-        |_| Ok(json!({ "data": [], "nextCursor": null })),
-    ),
 ];
 
-fn cross(_: &Call<'_>) -> Result<Value, ApiError> {
-    Err(ApiError::bad("path", "cross margin is not simulated yet"))
-}
+static CROSS: [Route; 12] = [
+    get("/futures/cross/position", CROSS_READ, cross::position),
+    get("/futures/cross/orders/open", CROSS_READ, cross::open),
+    get("/futures/cross/orders/filled", CROSS_READ, cross::filled),
+    post("/futures/cross/order", CROSS_WRITE, cross::place),
+    post("/futures/cross/order/cancel", CROSS_WRITE, cross::cancel),
+    post(
+        "/futures/cross/orders/cancel-all",
+        CROSS_WRITE,
+        cross::cancel_all,
+    ),
+    post("/futures/cross/position/close", CROSS_WRITE, cross::close),
+    post("/futures/cross/deposit", CROSS_WRITE, cross::deposit),
+    post("/futures/cross/withdraw", CROSS_WRITE, cross::withdraw),
+    put("/futures/cross/leverage", CROSS_WRITE, cross::leverage),
+    get("/futures/cross/transfers", CROSS_READ, cross::transfers),
+    get(
+        "/futures/cross/funding-fees",
+        CROSS_READ,
+        cross::funding_fees,
+    ),
+];
 
 /// The route of a method and a full path, which begins with `/v3`.
 pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
     let path = path.strip_prefix("/v3")?;
-    ROUTES
+    let all = MARKET
         .iter()
-        .find(|route| route.path == path && route.method == method)
+        .chain(&ACCOUNT_ROUTES)
+        .chain(&ISOLATED)
+        .chain(&CROSS);
+    all.into_iter()
+        .find(|route| route.path == path && route.method == *method)
 }

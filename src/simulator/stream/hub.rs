@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::topic::Topic;
-use crate::simulator::engine::Event;
+use crate::simulator::engine::{Event, News};
 use crate::simulator::faults::{Fault, Place};
 use crate::simulator::wire;
 use crate::simulator::world::World;
@@ -184,10 +184,22 @@ impl Hub {
         self.push(world, topic, None, data);
     }
 
-    /// Pushes a trade event to its owner.
+    /// Pushes a private event to its owner.
     pub(in crate::simulator) fn publish_event(&mut self, world: &World, event: &Event) {
-        let data = wire::event_data(event);
-        self.push(world, Topic::IsolatedTrades, Some(&event.key), &data);
+        let (topic, data) = match &event.news {
+            News::Trade(kind, trade) => (Topic::IsolatedTrades, wire::trade_event(*kind, trade)),
+            News::Order(kind, order) => (Topic::CrossOrders, wire::order_event(*kind, order)),
+            News::Position {
+                event,
+                position,
+                in_orders,
+                last,
+            } => {
+                let data = wire::position_event(*event, position, *in_orders, *last);
+                (Topic::CrossPosition, data)
+            }
+        };
+        self.push(world, topic, Some(&event.key), &data);
     }
 
     fn push(&mut self, world: &World, topic: Topic, owner: Option<&str>, data: &Value) {

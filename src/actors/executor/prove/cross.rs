@@ -13,7 +13,7 @@ use crate::telemetry::Event;
 /// Whether the position that looked to `side` was closed.
 pub(super) async fn closed(shared: &Shared, work: Work, doubt: Doubt, side: Side) -> Next {
     let now = shared.clock.mono();
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let reading = match rest.cross_position(who).await {
         Ok(reading) => reading,
         Err(error) => return unread(shared, work, &error),
@@ -48,7 +48,7 @@ pub(super) async fn closed(shared: &Shared, work: Work, doubt: Doubt, side: Side
 /// another than the one that was read, and a person must look. The order itself was applied.
 pub(in super::super) async fn flipped(shared: &Shared, work: &Work, order: Side) -> bool {
     let now = shared.clock.mono();
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     // Where it cannot be read, the next reading of the book shows it to the owner.
     let Ok(reading) = rest.cross_position(who).await else {
         return false;

@@ -17,7 +17,7 @@ pub(super) async fn prove(shared: &Shared, mut work: Work, doubt: Doubt, amount:
         Ok(Found::Nowhere) => return nowhere(shared, work).await,
         Err(error) => return unread(shared, work, &error),
     };
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let funding = rest
         .funding_cost_since(who, work.position, doubt.before.signed_at)
         .await;

@@ -106,7 +106,7 @@ pub(super) async fn prove(shared: &Shared, work: Work) -> Next {
 
 /// Looks for the execution's trade among the running and the closed ones.
 async fn find(shared: &Shared, work: &Work) -> Result<Found, ExchangeError> {
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let asked_at = shared.clock.mono();
     let running = rest.running(who).await?;
     let found = running

@@ -18,7 +18,7 @@ use crate::exchange::FoundTrade;
 const CLOCKS_DIFFER: Duration = Duration::seconds(1);
 
 pub(super) async fn of_trade(shared: &Shared, work: Work, doubt: Doubt) -> Next {
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let (client_id, signed_at) = (work.id.client_id(), doubt.before.signed_at);
     let found = match rest.by_client_id(who, &client_id, signed_at).await {
         Ok(found) => found,
@@ -50,7 +50,7 @@ pub(super) async fn of_trade(shared: &Shared, work: Work, doubt: Doubt) -> Next 
 }
 
 pub(super) async fn of_order(shared: &Shared, work: Work, doubt: Doubt) -> Next {
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let (client_id, signed_at) = (work.id.client_id(), doubt.before.signed_at);
     let found = match rest
         .cross_order_by_client_id(who, &client_id, signed_at)
@@ -69,7 +69,7 @@ pub(super) async fn of_order(shared: &Shared, work: Work, doubt: Doubt) -> Next 
 }
 
 pub(super) async fn of_deposit(shared: &Shared, work: Work, doubt: Doubt, amount: Sats) -> Next {
-    let (rest, who) = (&work.account.network.rest, &work.account.credentials);
+    let (rest, who) = (&work.account.rest, &work.account.credentials);
     let since = doubt.before.signed_at - CLOCKS_DIFFER;
     let transfers = match rest.cross_transfers_since(who, since).await {
         Ok(transfers) => transfers,
