@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::config::AccountConfig;
 use super::cross::Cross;
+use super::money;
 use super::trade::{Trade, TradeState};
 
 /// One funding payment of one trade.
@@ -29,6 +30,8 @@ pub(super) struct Account {
     pub(super) done: Vec<Trade>,
     pub(super) funding_fees: Vec<FundingFee>,
     pub(super) cross: Cross,
+    /// US dollars traded; nothing runs for the 30 days after which the exchange forgets them.
+    pub(super) volume: i64,
     last_end: i64,
 }
 
@@ -40,11 +43,18 @@ impl Account {
             config,
             user_id,
             revoked: false,
+            volume: 0,
             live: Vec::new(),
             done: Vec::new(),
             funding_fees: Vec::new(),
             last_end: 0,
         }
+    }
+
+    /// Fee tier: the one that was given, or what the traded volume has reached, whichever is
+    /// better.
+    pub(super) fn tier(&self) -> u8 {
+        self.config.fee_tier.max(money::tier_of(self.volume))
     }
 
     pub(super) fn may(&self, scope: &str) -> bool {

@@ -43,6 +43,8 @@ pub struct SimulatorConfig {
     pub seed: u64,
     /// Difference of ask and bid in USD; 0 quotes the last price on both sides.
     pub spread: f64,
+    /// Funding rate at the start: 0.0001 is 0.01 %, paid by longs every 8 hours of the tape.
+    pub funding_rate: f64,
     /// Sign check over canonical JSON too: a body with spaces or `10.0` is then answered 401.
     pub strict_json: bool,
 }
@@ -61,6 +63,7 @@ impl Default for SimulatorConfig {
             protocol: ProtocolWindows::default(),
             seed: 1,
             spread: 0.0,
+            funding_rate: 0.0001,
             strict_json: false,
         }
     }
@@ -114,9 +117,12 @@ pub struct AccountConfig {
     /// Scopes of the key; by default [`TRADING_SCOPES`].
     #[serde(default = "trading_scopes")]
     pub permissions: Vec<String>,
-    /// Fee tier, 0 to 3: 0.1, 0.08, 0.07 and 0.06 %.
+    /// Fee tier, 0 to 3: 0.1, 0.08, 0.07 and 0.06 %; traded volume makes it better.
     #[serde(default)]
     pub fee_tier: u8,
+    /// Mail address of the user, if there is one.
+    #[serde(default)]
+    pub email: Option<String>,
 }
 
 fn trading_scopes() -> Vec<String> {
@@ -134,6 +140,7 @@ impl AccountConfig {
             cross_margin_sats: 0,
             permissions: trading_scopes(),
             fee_tier: 0,
+            email: None,
         }
     }
 

@@ -218,6 +218,16 @@ pub(super) fn fee(quantity: i64, price: Price, tier: u8) -> i64 {
     fee_at(quantity, price, rate)
 }
 
+/// Fee tier that a volume of 30 days reaches: over 250,000, 1,000,000 and 5,000,000 USD.
+pub(super) fn tier_of(volume: i64) -> u8 {
+    match volume {
+        ..=250_000 => 0,
+        ..=1_000_000 => 1,
+        ..=5_000_000 => 2,
+        _ => 3,
+    }
+}
+
 /// Fee reserve of one leg: always at the tier-1 rate.
 pub(super) fn reserve(quantity: i64, price: Price) -> i64 {
     fee_at(quantity, price, RESERVE_RATE)

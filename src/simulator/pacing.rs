@@ -21,6 +21,16 @@ pub enum Speed {
 }
 
 impl Speed {
+    /// How long so much tape time lasts; unknown where the tape has no pace.
+    pub(super) fn scale(self, tape: Duration) -> Option<Duration> {
+        match self {
+            Speed::Times(times) if times > 0.0 => {
+                Duration::try_from_secs_f64(tape.as_secs_f64() / times).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// How long a gap of the tape lasts.
     pub(super) fn pause(self, gap: Duration) -> Duration {
         match self {

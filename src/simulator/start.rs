@@ -225,7 +225,7 @@ async fn play(world: Arc<World>, tape: Tape) {
     let speed = world.settings.speed;
     let mut running = world.tape_running.subscribe();
     let mut due = Instant::now();
-    for Tick { price, gap } in tape.ticks() {
+    for Tick { price, gap, at } in tape.ticks() {
         loop {
             // The sender is in the world: this cannot fail while we run.
             let _ = running.wait_for(|running| *running).await;
@@ -235,6 +235,7 @@ async fn play(world: Arc<World>, tape: Tape) {
                 break;
             }
         }
+        world.reach(at);
         world.print(price);
     }
     world.tape_finished.send_replace(true);

@@ -197,14 +197,6 @@ pub(super) fn trade_event(event: EventKind, trade: &Trade) -> Value {
 
 /// Largest size of the one price bucket, US dollars.
 const BUCKET_MAX: i64 = 100_000_000;
-/// Milliseconds between settlements: 00:00, 08:00 and 16:00 UTC.
-const FUNDING_PERIOD: i64 = 8 * 3_600_000;
-
-/// The next settlement after `now`, milliseconds.
-pub(super) fn next_funding(now: i64) -> i64 {
-    (now.div_euclid(FUNDING_PERIOD) + 1) * FUNDING_PERIOD
-}
-
 pub(super) fn buckets(engine: &Engine) -> Value {
     json!([{
         "minSize": 0, "maxSize": BUCKET_MAX,
@@ -217,7 +209,7 @@ pub(super) fn ticker(engine: &Engine, now: i64) -> Value {
     let last = js(engine.last.to_f64());
     json!({
         "time": iso(now), "index": last, "lastPrice": last,
-        "fundingRate": engine.funding_rate, "fundingTime": iso(next_funding(now)),
+        "fundingRate": engine.funding_rate, "fundingTime": iso(engine.next_funding(now)),
         "prices": buckets(engine),
         "priceChange24h": { "ratio": 0, "updatedAt": iso(now) },
         "exchangesWeights": { "bybit": 0.4, "binance": 0.4, "okx": 0.2 },

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -17,7 +18,7 @@ use super::faults::{Fault, Faults, Injection, Place};
 use super::limits::{Limiter, Limits};
 use super::money::Price;
 use super::pacing::{Cadence, Speed};
-use super::stream::{End, Feed, Hub};
+use super::stream::{self, End, Feed, Hub, Topic};
 
 /// Delayed requests that wait at once; one more is lost, and its connection closed.
 const MAX_LATE: usize = 10_000;
@@ -73,6 +74,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(config: &SimulatorConfig, first: Price, half_spread: Price) -> Self {
         let mut engine = Engine::new(config.seed, first, half_spread);
+        engine.funding_rate = config.funding_rate;
         for account in &config.accounts {
             engine.add_account(account.clone());
         }
@@ -123,6 +125,22 @@ impl World {
         result
     }
 
+    /// Lets the tape reach a time of its own, with the settlement that falls due by it.
+    pub(super) fn reach(&self, tape: i64) {
+        self.apply(|engine, now| {
+            if engine.reach(tape, self.settings.speed, now) {
+                // The index stands still between two prices: the last one is the fixing.
+                self.settle(engine, engine.funding_rate, engine.last, now);
+            }
+        });
+    }
+
+    /// Settles funding and tells of it.
+    pub(super) fn settle(&self, engine: &mut Engine, rate: f64, fixing: Price, now: i64) {
+        engine.settle_funding(rate, fixing, now);
+        stream::push_funding(self, engine, now);
+    }
+
     /// Prints a price: triggers, and pushes when each tick is pushed.
     pub(super) fn print(&self, price: Price) {
         let every_tick = self.settings.cadence == Cadence::EveryTick;
@@ -134,6 +152,31 @@ impl World {
             }
         });
         self.ticks.send_modify(|number| *number += 1);
+    }
+
+    /// Changes a balance from outside and tells the owner; `false` when it would fall below 0.
+    pub(super) fn pay(&self, key: &str, sats: i64, topic: Topic) -> bool {
+        self.apply(|engine, now| {
+            let id = engine.next_id();
+            let Some(account) = engine.accounts.get_mut(key) else {
+                return false;
+            };
+            if account.balance + sats < 0 {
+                return false;
+            }
+            account.balance += sats;
+            let (amount, balance) = (sats.abs(), account.balance);
+            let mut data = json!({
+                "currency": "btc", "network": "lightning", "id": id, "amount": amount,
+                "balance": balance, "status": "confirmed", "txId": format!("{now:x}"),
+            });
+            if topic == Topic::Withdrawal {
+                data["fee"] = json!(0);
+                data["status"] = json!("processed");
+            }
+            lock(&self.hub).publish_to(self, topic, key, &data);
+            true
+        })
     }
 
     /// Takes the first wanted fault that matches here.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use vigia::simulator::{AccountConfig, LedgerKind, LedgerSource, Simulator, SimulatorConfig};
 
-use crate::client::{KEY, SECRET, exchange, exchange_with, now_ms};
+use crate::client::{KEY, PHRASE, SECRET, exchange, exchange_with, now_ms, sign};
 
 #[tokio::test]
 async fn public_routes_need_no_signature() {
@@ -43,6 +43,21 @@ async fn a_wrong_signature_key_or_time_is_unauthorized() {
     assert_eq!(x.plain("GET", "/v3/account", None).await.code(), denied);
     x.control.revoke_key(KEY);
     assert_eq!(x.get("/account").await.code(), denied);
+}
+
+#[tokio::test]
+async fn an_empty_query_is_not_signed() {
+    let x = exchange().await;
+    let now = now_ms().to_string();
+    let signature = sign(SECRET, &format!("{now}get/v3/account"));
+    let request = x.http.get(format!("{}/account?", x.simulator.api_url()));
+    let answer = request
+        .header("lnm-access-key", KEY)
+        .header("lnm-access-passphrase", PHRASE)
+        .header("lnm-access-timestamp", now)
+        .header("lnm-access-signature", signature)
+        .send();
+    assert_eq!(answer.await.unwrap().status(), 200);
 }
 
 #[tokio::test]

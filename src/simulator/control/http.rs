@@ -44,6 +44,29 @@ struct FundingBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RateBody {
+    rate: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PayBody {
+    key: String,
+    sats: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnnouncementBody {
+    id: String,
+    title: Option<String>,
+    #[serde(default)]
+    message: String,
+    link: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RestartBody {
     down_ms: u64,
 }
@@ -121,6 +144,28 @@ pub(in crate::simulator) fn answer(
             control
                 .settle_funding(rate, fixing)
                 .map_err(|problem| ApiError::bad("fixing", problem.to_string()))?;
+            Ok(done)
+        }
+        (&Method::POST, "funding-rate") => {
+            control.set_funding_rate(parse::<RateBody>(body)?.rate);
+            Ok(done)
+        }
+        (&Method::POST, "pay") => {
+            let PayBody { key, sats } = parse(body)?;
+            let paid = match sats {
+                0.. => control.pay_in(&key, sats),
+                _ => control.pay_out(&key, sats.saturating_abs()),
+            };
+            Ok(json!({ "paid": paid }))
+        }
+        (&Method::POST, "announcement") => {
+            let said: AnnouncementBody = parse(body)?;
+            match &said.title {
+                Some(title) => {
+                    control.announce(&said.id, title, &said.message, said.link.as_deref());
+                }
+                None => control.withdraw_announcement(&said.id),
+            }
             Ok(done)
         }
         (&Method::POST, "account") => {

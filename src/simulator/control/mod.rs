@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::config::AccountConfig;
 use super::faults::{Fault, Injection};
 use super::ledger::LedgerEntry;
 use super::money::Price;
-use super::stream::{self, End};
+use super::stream::{self, End, Topic};
 use super::wire::{CrossOrderView, CrossPositionView, TradeView};
 use super::world::{World, lock};
 
@@ -152,7 +153,7 @@ impl Control {
             key: key.to_owned(),
             user_id: account.user_id.to_string(),
             balance: account.balance,
-            fee_tier: account.config.fee_tier,
+            fee_tier: account.tier(),
             permissions: account.config.permissions.clone(),
             revoked: account.revoked,
             trades: trades
@@ -272,9 +273,38 @@ impl Control {
         let fixing = Price::from_f64(fixing).ok_or(InvalidPrice(fixing))?;
         self.world.apply(|engine, now| {
             engine.funding_rate = rate;
-            engine.settle_funding(rate, fixing, now);
-            stream::push_funding(&self.world, engine, now);
+            self.world.settle(engine, rate, fixing, now);
         });
         Ok(())
+    }
+
+    /// Sets the rate of the next settlements (0.0001 is 0.01 %) and tells who listens.
+    pub fn set_funding_rate(&self, rate: f64) {
+        self.world.apply(|engine, now| {
+            engine.funding_rate = rate;
+            stream::push_funding(&self.world, engine, now);
+        });
+    }
+
+    /// Publishes an announcement.
+    pub fn announce(&self, id: &str, title: &str, message: &str, link: Option<&str>) {
+        let data = json!({ "id": id, "title": title, "message": message, "link": link });
+        stream::announce(&self.world, &data);
+    }
+
+    /// Takes an announcement back.
+    pub fn withdraw_announcement(&self, id: &str) {
+        stream::announce(&self.world, &json!({ "id": id }));
+    }
+
+    /// Lets the owner of an account pay satoshis in, from outside: the balance grows and
+    /// `wallet/deposit` tells of it. `false` when there is no such account.
+    pub fn pay_in(&self, key: &str, sats: i64) -> bool {
+        self.world.pay(key, sats, Topic::Deposit)
+    }
+
+    /// Lets the owner take satoshis out; `false` when there are not so many.
+    pub fn pay_out(&self, key: &str, sats: i64) -> bool {
+        self.world.pay(key, -sats, Topic::Withdrawal)
     }
 }

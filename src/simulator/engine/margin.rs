@@ -1,9 +1,8 @@
-//! Margin in, margin out, and funding.
+//! Margin in and margin out.
 
 use uuid::Uuid;
 
-use super::{Cause, Engine, EventKind, Refusal, Settlement, rule};
-use crate::simulator::account::FundingFee;
+use super::{Cause, Engine, Refusal, rule};
 use crate::simulator::ledger::LedgerKind;
 use crate::simulator::money::{self, Price, Side};
 use crate::simulator::trade::{Trade, TradeState};
@@ -95,61 +94,5 @@ impl Engine {
         account.live[position] = trade.clone();
         self.record(key, cause, LedgerKind::CashedIn, &trade, Some(amount), None);
         Ok(trade)
-    }
-
-    /// Settles funding for all cross positions and running trades. Of a trade, a cost leaves the
-    /// margin and a revenue goes to the balance. Leverage may exceed 100 by it; the next price liquidates what it must.
-    pub(in crate::simulator) fn settle_funding(&mut self, rate: f64, fixing: Price, now: i64) {
-        let settlement = Settlement {
-            id: self.next_id(),
-            time: now,
-            rate,
-            fixing,
-        };
-        let nano = Engine::nano(rate);
-        let mut changed = Vec::new();
-        let keys: Vec<String> = self.accounts.keys().cloned().collect();
-        for key in keys {
-            self.settle_cross_funding(&key, &settlement, nano);
-        }
-        for (key, account) in &mut self.accounts {
-            for trade in &mut account.live {
-                if trade.state != TradeState::Running {
-                    continue;
-                }
-                let fee = money::funding(trade.side, trade.quantity, fixing, nano);
-                if fee == 0 {
-                    continue;
-                }
-                if fee > 0 {
-                    // A trade keeps at least a satoshi, so that its leverage stays a number.
-                    trade.margin = (trade.margin - fee).max(1);
-                    trade.reprice();
-                } else {
-                    account.balance -= fee;
-                }
-                trade.sum_funding_fees += fee;
-                account.funding_fees.push(FundingFee {
-                    time: now,
-                    settlement_id: settlement.id,
-                    trade_id: trade.id,
-                    fee,
-                });
-                changed.push((key.clone(), fee, trade.clone()));
-            }
-        }
-        for (key, fee, trade) in changed {
-            let cause = Cause::engine(now);
-            self.record(
-                &key,
-                cause,
-                LedgerKind::Funding,
-                &trade,
-                Some(fee),
-                Some(fixing),
-            );
-            self.emit(&key, EventKind::Funding { fee, at: now }, &trade);
-        }
-        self.settlements.push(settlement);
     }
 }

@@ -43,10 +43,11 @@ impl Engine {
         };
         match outcome(&account.live[position], last) {
             Some(Outcome::Fill) => {
-                let tier = account.config.fee_tier;
+                let tier = account.tier();
                 let trade = &mut account.live[position];
                 super::orders::fill(trade, tier, cause.now);
                 let trade = trade.clone();
+                account.volume += trade.quantity;
                 let (amount, price) = (Some(trade.margin), Some(trade.price));
                 self.record(key, cause, LedgerKind::Filled, &trade, amount, price);
                 self.emit(key, EventKind::Filled, &trade);

@@ -4,6 +4,7 @@
 //! in the order in which it happened.
 
 mod cross;
+mod funding;
 mod margin;
 mod market;
 mod orders;
@@ -137,6 +138,7 @@ pub(super) struct Engine {
     pub(super) last: Price,
     pub(super) funding_rate: f64,
     half_spread: Price,
+    schedule: funding::Schedule,
     outbox: Vec<Event>,
     rng: SmallRng,
 }
@@ -150,6 +152,7 @@ impl Engine {
             last,
             funding_rate: 0.0001,
             half_spread,
+            schedule: funding::Schedule::default(),
             outbox: Vec::new(),
             rng: SmallRng::seed_from_u64(seed),
         }
@@ -193,7 +196,7 @@ impl Engine {
         std::mem::take(&mut self.outbox)
     }
 
-    fn next_id(&mut self) -> Uuid {
+    pub(super) fn next_id(&mut self) -> Uuid {
         uuid::Builder::from_random_bytes(self.rng.r#gen()).into_uuid()
     }
 

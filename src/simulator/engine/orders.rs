@@ -70,8 +70,9 @@ impl Engine {
             trade.approach = last.cmp(&price);
             LedgerKind::Opened
         } else {
-            let tier = account.config.fee_tier;
+            let tier = account.tier();
             fill(&mut trade, tier, cause.now);
+            account.volume += trade.quantity;
             LedgerKind::Filled
         };
         account.live.push(trade.clone());
@@ -202,7 +203,7 @@ impl Engine {
         cause: Cause,
     ) -> Result<Trade, Refusal> {
         let account = self.account(key)?;
-        let tier = account.config.fee_tier;
+        let tier = account.tier();
         let trade = account.finish(position, TradeState::Closed, cause.now);
         let fee = money::fee(trade.quantity, exit, tier);
         if event == EventKind::Liquidation {
@@ -218,6 +219,7 @@ impl Engine {
         trade.exit_price = Some(exit);
         trade.maintenance -= trade.closing_fee;
         let trade = trade.clone();
+        account.volume += trade.quantity;
         // A loss of the whole margin with a fee above the reserve cannot reach the balance.
         account.balance += (trade.margin + trade.maintenance + trade.realised).max(0);
         let kind = match event {

@@ -130,10 +130,13 @@ fn apply_stop(
                 ),
             };
             if !valid || beyond_tp {
-                return rule(
-                    field,
-                    "the stop-loss is outside the range that is accepted now",
-                );
+                let liquidation = trade.liquidation;
+                let range = match (trade.side, trade.takeprofit) {
+                    (Side::Buy, Price::ZERO) => format!("from {liquidation:?} to below {from:?}"),
+                    (Side::Buy, tp) => format!("from {liquidation:?} to below {:?}", from.min(tp)),
+                    (Side::Sell, tp) => format!("above {:?} to {liquidation:?}", from.max(tp)),
+                };
+                return rule(field, format!("the stop-loss must be {range}"));
             }
             trade.stoploss = price;
             trade.trailing = None;
@@ -172,10 +175,12 @@ fn apply_takeprofit(
         Side::Sell => price < from && !(stop_set && trade.stoploss <= price),
     };
     if !valid {
-        return rule(
-            field,
-            "the take-profit is outside the range that is accepted now",
-        );
+        let range = match (trade.side, trade.stoploss) {
+            (Side::Buy, stop) => format!("above {:?}", from.max(trade.entry_price).max(stop)),
+            (Side::Sell, Price::ZERO) => format!("below {from:?}"),
+            (Side::Sell, stop) => format!("below {:?}", from.min(stop)),
+        };
+        return rule(field, format!("the take-profit must be {range}"));
     }
     trade.takeprofit = price;
     Ok(())

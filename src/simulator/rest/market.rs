@@ -19,10 +19,18 @@ pub(super) fn ticker(call: &Call<'_>) -> Answer {
     Ok(wire::ticker(&lock(&call.world.engine), now))
 }
 
-/// No history is kept: an empty page.
+/// The candles since the start, as far as they are kept.
 pub(super) fn candles(call: &Call<'_>) -> Answer {
-    Page::parse(&call.query)?;
-    Ok(json!({ "data": [], "nextCursor": null }))
+    let page = Page::parse(&call.query)?;
+    let range = call.query.get("range").map_or("1m", String::as_str);
+    let candles = lock(&call.world.feed)
+        .newest_first(range)
+        .ok_or_else(|| ApiError::bad("range", format!("there is no range `{range}`")))?;
+    Ok(page.cut(
+        candles.into_iter(),
+        |candle| candle.start,
+        |candle| candle.show(&json!(iso(candle.start))),
+    ))
 }
 
 pub(super) fn settlements(call: &Call<'_>) -> Answer {
@@ -57,8 +65,8 @@ pub(super) fn account(call: &Call<'_>) -> Answer {
         .get(call.key)
         .ok_or_else(|| ApiError::bad("key", "no such account"))?;
     Ok(json!({
-        "id": account.user_id, "username": account.config.key, "email": null,
+        "id": account.user_id, "username": account.config.key, "email": account.config.email,
         "balance": account.balance, "syntheticUsdBalance": 0,
-        "feeTier": account.config.fee_tier, "linkingPublicKey": null,
+        "feeTier": account.tier(), "linkingPublicKey": null,
     }))
 }

@@ -238,6 +238,8 @@ fn authenticate(world: &World, request: &Request, key: &str) -> Result<i64, ApiE
     let query = request
         .uri
         .query()
+        // A question mark with nothing behind it is no query, as JavaScript has it.
+        .filter(|query| !query.is_empty())
         .map(|query| format!("?{query}"))
         .unwrap_or_default();
     let data = if with_body {

@@ -1,5 +1,6 @@
 //! Public market data: what is pushed when the price moves.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -11,9 +12,10 @@ use crate::simulator::pacing::Cadence;
 use crate::simulator::wire::{self, js};
 use crate::simulator::world::{World, lock};
 
+/// A candle of server time; its volume is the number of its prices.
 #[derive(Clone, Copy, Debug)]
-struct Candle {
-    start: i64,
+pub(in crate::simulator) struct Candle {
+    pub(in crate::simulator) start: i64,
     open: Price,
     high: Price,
     low: Price,
@@ -21,16 +23,31 @@ struct Candle {
     ticks: u64,
 }
 
-/// The candles in progress, on server time.
+/// Candles kept of each range: one page.
+const KEPT: usize = 1000;
+
+impl Candle {
+    /// The exchange's object, with the time as the caller writes it.
+    pub(in crate::simulator) fn show(&self, time: &Value) -> Value {
+        json!({
+            "time": time, "open": js(self.open.to_f64()), "high": js(self.high.to_f64()),
+            "low": js(self.low.to_f64()), "close": js(self.close.to_f64()), "volume": self.ticks,
+        })
+    }
+}
+
+/// The candles in progress and those before them, on server time.
 #[derive(Debug, Default)]
 pub(in crate::simulator) struct Feed {
     candles: [Option<Candle>; RANGES.len()],
+    past: [VecDeque<Candle>; RANGES.len()],
 }
 
 impl Feed {
     /// Takes a printed price into every candle.
     pub(in crate::simulator) fn observe(&mut self, price: Price, now: i64) {
-        for (slot, (_, seconds)) in self.candles.iter_mut().zip(RANGES) {
+        let slots = self.candles.iter_mut().zip(&mut self.past);
+        for ((slot, past), (_, seconds)) in slots.zip(RANGES) {
             if seconds == 0 {
                 continue;
             }
@@ -43,6 +60,10 @@ impl Feed {
                     candle.ticks += 1;
                 }
                 _ => {
+                    if past.len() == KEPT {
+                        past.pop_front();
+                    }
+                    past.extend(slot.take());
                     *slot = Some(Candle {
                         start,
                         open: price,
@@ -54,6 +75,18 @@ impl Feed {
                 }
             }
         }
+    }
+
+    /// The candles of a range by its name, newest first; `None` for a name that there is not.
+    pub(in crate::simulator) fn newest_first(&self, range: &str) -> Option<Vec<Candle>> {
+        let range = RANGES.iter().position(|(name, _)| *name == range)?;
+        let current = self.candles[range].iter();
+        Some(
+            current
+                .chain(self.past[range].iter().rev())
+                .copied()
+                .collect(),
+        )
     }
 
     /// Pushes the current price on all topics but the ticker, which has its own pace.
@@ -76,13 +109,7 @@ impl Feed {
         );
         for (range, candle) in self.candles.iter().enumerate() {
             if let Some(candle) = candle {
-                publish(Topic::Ohlc(range), &|| {
-                    json!({
-                        "time": candle.start, "open": js(candle.open.to_f64()),
-                        "high": js(candle.high.to_f64()), "low": js(candle.low.to_f64()),
-                        "close": js(candle.close.to_f64()), "volume": candle.ticks,
-                    })
-                });
+                publish(Topic::Ohlc(range), &|| candle.show(&json!(candle.start)));
             }
         }
     }
@@ -110,7 +137,7 @@ pub(in crate::simulator) async fn push_ticker(world: Arc<World>) {
             if hub.is_heard(Topic::Ticker) {
                 let last = js(engine.last.to_f64());
                 let funding =
-                    json!({ "rate": engine.funding_rate, "time": wire::next_funding(now) });
+                    json!({ "rate": engine.funding_rate, "time": engine.next_funding(now) });
                 let data =
                     json!({ "time": now, "lastPrice": last, "index": last, "funding": funding });
                 hub.publish(&world, Topic::Ticker, &data);
@@ -122,7 +149,12 @@ pub(in crate::simulator) async fn push_ticker(world: Arc<World>) {
 
 /// Pushes the funding rate, after it has changed or was settled.
 pub(in crate::simulator) fn push_funding(world: &World, engine: &Engine, now: i64) {
-    let current = json!({ "rate": engine.funding_rate, "time": wire::next_funding(now) });
+    let current = json!({ "rate": engine.funding_rate, "time": engine.next_funding(now) });
     let data = json!({ "pair": "btc_usd", "current": current });
     lock(&world.hub).publish(world, Topic::Funding, &data);
+}
+
+/// Pushes an announcement, or the id of one that is taken back.
+pub(in crate::simulator) fn announce(world: &World, data: &Value) {
+    lock(&world.hub).publish(world, Topic::Announcements, data);
 }

@@ -202,6 +202,17 @@ impl Hub {
         self.push(world, topic, Some(&event.key), &data);
     }
 
+    /// Pushes to the owner of a key.
+    pub(in crate::simulator) fn publish_to(
+        &mut self,
+        world: &World,
+        topic: Topic,
+        key: &str,
+        data: &Value,
+    ) {
+        self.push(world, topic, Some(key), data);
+    }
+
     fn push(&mut self, world: &World, topic: Topic, owner: Option<&str>, data: &Value) {
         let name = topic.to_string();
         let params = json!({ "topic": name, "data": data });

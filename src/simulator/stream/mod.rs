@@ -7,6 +7,7 @@ mod socket;
 mod topic;
 mod valve;
 
-pub(super) use feed::{Feed, push_funding, push_prices, push_ticker};
+pub(super) use feed::{Feed, announce, push_funding, push_prices, push_ticker};
 pub(super) use hub::{End, Hub};
 pub(super) use socket::run;
+pub(super) use topic::Topic;

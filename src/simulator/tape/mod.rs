@@ -111,18 +111,22 @@ pub(super) struct Tick {
     pub(super) price: Price,
     /// Tape time since the tick before.
     pub(super) gap: Duration,
+    /// Tape time, milliseconds since 1970.
+    pub(super) at: i64,
 }
 
 fn candle_ticks(candle: Candle, length: Duration) -> impl Iterator<Item = Tick> {
     let gap = length / TICKS_PER_CANDLE;
-    candle
-        .prices()
-        .into_iter()
-        .filter_map(Price::from_f64)
-        .map(move |price| Tick {
-            price: price.to_tick(),
+    let step = i64::try_from(gap.as_millis()).unwrap_or_default();
+    let times = (0_i64..).map(move |number| candle.time + number * step);
+    let prices = candle.prices().into_iter().zip(times);
+    prices.filter_map(move |(price, at)| {
+        Some(Tick {
+            price: Price::from_f64(price)?.to_tick(),
             gap,
+            at,
         })
+    })
 }
 
 /// A candle lasts until the next one starts; the last one as long as the one before it.

@@ -53,7 +53,7 @@ impl Engine {
             approach: last.cmp(&price),
         };
         let account = self.account(key)?;
-        let tier = account.config.fee_tier;
+        let tier = account.tier();
         affordable(&account.cross, &order, tier)?;
         if new.limit.is_none() {
             return self.execute(key, order, OrderEvent::New, LedgerKind::CrossFilled, cause);
@@ -129,7 +129,7 @@ impl Engine {
         let Ok(account) = self.account(key) else {
             return;
         };
-        let (position, tier) = (account.cross.position, account.config.fee_tier);
+        let (position, tier) = (account.cross.position, account.tier());
         if position.is_liquidated_at(last) {
             return self.liquidate_cross(key, position, tier, cause);
         }
@@ -224,7 +224,8 @@ impl Engine {
         cause: Cause,
     ) -> Result<Order, Refusal> {
         let account = self.account(key)?;
-        order.fee = money::fee(order.quantity, order.price, account.config.fee_tier);
+        order.fee = money::fee(order.quantity, order.price, account.tier());
+        account.volume += order.quantity;
         let delta = order.side.signed(order.quantity);
         let cross = &mut account.cross;
         cross.position.execute(delta, order.price, order.fee);
