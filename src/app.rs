@@ -1,5 +1,7 @@
 //! The one place that builds everything and knows every concrete type.
 
+mod claim;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +15,12 @@ use crate::actors::{NetworkShared, Parts, PriceCell, Shared, Stop, Supervisor};
 use crate::clock::Clock;
 use crate::config::{Settings, Tuning};
 use crate::exchange::{ExchangeClock, RateBudget, Rest, SocketBudget};
-use crate::journal::Journal;
-use crate::store::folder::{DataFolder, describe_holder};
-use crate::store::{Epoch, Store, Vault};
+use crate::store::folder::DataFolder;
+use crate::store::{Lost, Store, Vault};
 use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start, watchdog};
 use crate::telemetry::Events;
+
+use claim::{Otherwise, Right};
 
 /// Things to be done once for a process, before anything else: the TLS provider, the panic hook,
 /// no core dumps (they would hold credentials), as many files as the system allows.
@@ -67,13 +70,17 @@ pub fn open_vault(settings: &Settings) -> Result<Vault> {
 /// # Errors
 /// Where the database cannot be reached, or is locked, or is none.
 pub async fn open_store(settings: &Settings, vault: Option<Vault>) -> Result<Store> {
-    let store = Store::open(&settings.database_url(), vault)
-        .await
-        .with_context(|| settings.database_name())?
-        .with_patience(settings.store_patience());
+    let store = store_at(settings, vault).await?;
     let migrated = store.migrate().await;
     migrated.with_context(|| settings.database_name())?;
     Ok(store)
+}
+
+/// Opens the store as it is.
+async fn store_at(settings: &Settings, vault: Option<Vault>) -> Result<Store> {
+    let store = Store::open(&settings.database_url(), vault).await;
+    let store = store.with_context(|| settings.database_name())?;
+    Ok(store.with_patience(settings.store_patience()))
 }
 
 /// A client of a network of the configuration.
@@ -100,22 +107,32 @@ pub struct Prepared {
     /// Networks by name.
     pub networks: HashMap<String, Arc<NetworkShared>>,
     tuning: Tuning,
-    epoch: Epoch,
+    right: Right,
     folder: DataFolder,
 }
 
 impl Prepared {
-    /// Takes the data folder, opens store and vault, and claims the right to trade.
+    /// Takes the data folder, opens store and vault, and claims the right to trade: one process has
+    /// it at a time.
     ///
     /// # Errors
     /// What cannot be used, by name; nothing half-done stays behind.
     pub async fn new(settings: &Settings) -> Result<Self> {
+        Self::claimed(settings, Otherwise::Fail).await
+    }
+
+    /// As [`Prepared::new`], but while another process has the folder or the right to trade, it
+    /// waits, and takes over when that has ended.
+    ///
+    /// # Errors
+    /// What cannot be used, by name.
+    pub async fn standing_by(settings: &Settings) -> Result<Self> {
+        Self::claimed(settings, Otherwise::Wait).await
+    }
+
+    async fn claimed(settings: &Settings, otherwise: Otherwise) -> Result<Self> {
         let clock = Clock::start();
-        let holder = describe_holder(clock.utc());
-        let folder = DataFolder::lock(&settings.data_dir, &holder)?;
-        let store = open_store(settings, Some(open_vault(settings)?)).await?;
-        let claimed = store.claim_ownership(&holder, clock.utc()).await;
-        let epoch = claimed.with_context(|| settings.database_name())?;
+        let (folder, store, right) = claim::claim(settings, clock, otherwise).await?;
         let tuning = settings.tuning();
         let mut networks = HashMap::new();
         for name in settings.networks.keys() {
@@ -134,9 +151,15 @@ impl Prepared {
             store,
             networks,
             tuning,
-            epoch,
+            right,
             folder,
         })
+    }
+
+    /// Gives back what was claimed, where nothing was started.
+    pub async fn close(self) {
+        self.right.give_back(&self.store).await;
+        self.store.close().await;
     }
 
     /// Starts everything, on an actix system that runs on this thread: it becomes the thread of
@@ -148,7 +171,7 @@ impl Prepared {
             clock,
             tuning: self.tuning,
             events: Events::default(),
-            journal: Journal::new(self.store.clone(), self.epoch),
+            journal: self.right.journal(self.store.clone()),
             store: self.store,
             dry_run,
             trading: trading.handle(),
@@ -159,6 +182,7 @@ impl Prepared {
         trading.spawn(pulse.clone().beat(clock));
         let limits = watchdog::Limits::default();
         let watchdog = actix_rt::spawn(watchdog::watch(pulse, clock, limits));
+        let keeper = actix_rt::spawn(self.right.clone().keep(shared.store.clone()));
         let (end, ended) = oneshot::channel();
         let root = Arc::clone(&shared);
         let supervisor = start(
@@ -175,9 +199,20 @@ impl Prepared {
             ended,
             trading,
             watchdog,
+            right: self.right,
+            keeper,
             _folder: self.folder,
         }
     }
+}
+
+/// An end that nobody asked for.
+#[derive(Debug)]
+pub enum Ended {
+    /// The supervisor's, which only a bug brings about.
+    Died(ChildExit),
+    /// Another process has the right to trade.
+    Lost(Lost),
 }
 
 /// A running service.
@@ -188,6 +223,8 @@ pub struct App {
     ended: oneshot::Receiver<ChildExit>,
     trading: Arbiter,
     watchdog: JoinHandle<()>,
+    right: Right,
+    keeper: JoinHandle<Lost>,
     // Held for as long as the service runs.
     _folder: DataFolder,
 }
@@ -201,11 +238,12 @@ impl App {
         Ok(Prepared::new(settings).await?.start(dry_run))
     }
 
-    /// Waits for the supervisor's end, which only a bug brings about.
-    pub async fn ended(&mut self) -> ChildExit {
-        match (&mut self.ended).await {
-            Ok(exit) => exit,
-            Err(_) => std::future::pending().await,
+    /// Waits for an end that nobody asked for.
+    pub async fn ended(&mut self) -> Ended {
+        tokio::select! {
+            Ok(lost) = &mut self.keeper => Ended::Lost(lost),
+            Ok(exit) = &mut self.ended => Ended::Died(exit),
+            else => std::future::pending().await,
         }
     }
 
@@ -226,6 +264,8 @@ impl App {
             .join()
             .map_err(|_| anyhow!("the trading thread ended by a panic"))?;
         self.watchdog.abort();
+        self.keeper.abort();
+        self.right.give_back(&self.shared.store).await;
         self.shared.store.close().await;
         Ok(left)
     }

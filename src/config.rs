@@ -16,6 +16,7 @@ use crate::domain::price::Freshness;
 use crate::domain::proof::ProofWindows;
 use crate::domain::restart::RestartPolicy;
 use crate::exchange::{Network, RateLimit, SocketLimits, StreamWindows};
+use crate::store::LeaseTerms;
 use crate::telemetry::LogFormat;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -60,6 +61,7 @@ pub enum ConfigError {
 pub struct Settings {
     pub data_dir: PathBuf,
     pub store: StoreSettings,
+    ownership: OwnershipSettings,
     pub vault: VaultSettings,
     pub networks: BTreeMap<String, NetworkSettings>,
     limits: LimitSettings,
@@ -86,6 +88,10 @@ macro_rules! section {
 section! {
     /// `[store]`
     StoreSettings { url: String, timeout_ms: u64 }
+}
+section! {
+    /// `[ownership]`
+    OwnershipSettings { renew_ms: u64, stop_sending_ms: u64, expire_ms: u64 }
 }
 section! {
     /// `[vault]`
@@ -260,6 +266,9 @@ impl Settings {
                 return Err(refuse(key, "it must be over zero".to_owned()));
             }
         }
+        if let Some(problem) = self.lease_terms().problem() {
+            return Err(refuse("ownership.expire_ms", problem.to_owned()));
+        }
         if self.limits.kept_for_commands >= self.limits.requests_per_second {
             let problem = "it must be under limits.requests_per_second, or nothing is ever read";
             return Err(refuse("limits.kept_for_commands", problem.to_owned()));
@@ -298,6 +307,16 @@ impl Settings {
             format!("the database {}", self.data_dir.join("vigia.db").display())
         } else {
             "the database of store.url (DATABASE_URL)".to_owned()
+        }
+    }
+
+    /// How long a claim to trade lasts on a shared store.
+    pub fn lease_terms(&self) -> LeaseTerms {
+        let ownership = &self.ownership;
+        LeaseTerms {
+            renew: ms(ownership.renew_ms),
+            stop_sending: ms(ownership.stop_sending_ms),
+            expire: ms(ownership.expire_ms),
         }
     }
 
@@ -515,6 +534,8 @@ mod tests {
                 "networks.mainnet.api_url",
             ),
             ("[connection]\nread_near_ms = 0", "connection.read_near_ms"),
+            ("[ownership]\nexpire_ms = 5000", "ownership.expire_ms"),
+            ("[ownership]\nrenew_ms = 0", "ownership.expire_ms"),
             ("nonsense", "line 1"),
         ] {
             let error = load(text, &[]).unwrap_err().to_string();

@@ -1,14 +1,15 @@
 //! The schema of vigia's store, as one set of migrations.
 //!
 //! Every step can be run again (`if not exists`), goes up and down, and says nothing that only one
-//! database understands; on SQLite each runs in a transaction of its own, so that a step that fails
-//! leaves nothing behind.
+//! of SQLite and PostgreSQL understands; each runs in a transaction of its own, so that a step that
+//! fails leaves nothing behind.
 
 mod m0001_accounts;
 mod m0002_automations;
 mod m0003_executions;
 mod m0004_audit;
 mod m0005_owners;
+mod m0007_leases;
 mod m0008_successions;
 
 use sea_orm_migration::prelude::*;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_executions::Migration),
             Box::new(m0004_audit::Migration),
             Box::new(m0005_owners::Migration),
+            Box::new(m0007_leases::Migration),
             Box::new(m0008_successions::Migration),
         ]
     }

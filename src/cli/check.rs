@@ -84,7 +84,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
             say(format_args!("     {line}"))?;
         }
     }
-    prepared.store.close().await;
+    prepared.close().await;
     let all_ok = findings.iter().all(|finding| finding.ok);
     Ok(if all_ok {
         ExitCode::SUCCESS

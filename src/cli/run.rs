@@ -1,5 +1,6 @@
 //! `vigia run`: the service.
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use anyhow::Result;
 use super::output::say;
 use super::{Global, outlook};
 use crate::admin::Admin;
-use crate::app::Prepared;
+use crate::app::{Ended, Prepared};
 use crate::config::process_environment;
 
 /// What `vigia run` takes.
@@ -16,14 +17,30 @@ pub(crate) struct Args {
     /// Do everything but send: executions end as `skipped: dry_run`
     #[arg(long)]
     dry_run: bool,
+    /// While another process watches these accounts, wait, and take over when it has ended
+    #[arg(long)]
+    standby: bool,
 }
 
 pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let settings = global.settings()?;
     super::start_logging(settings.log.format, &settings.log.filter);
     // From here on a signal is a wish to stop, however far the start has come.
-    let stop = super::stop_signal()?;
-    let prepared = Prepared::new(&settings).await?;
+    let mut stop = pin!(super::stop_signal()?);
+    let preparing = async {
+        if args.standby {
+            Prepared::standing_by(&settings).await
+        } else {
+            Prepared::new(&settings).await
+        }
+    };
+    let prepared = tokio::select! {
+        prepared = preparing => prepared?,
+        () = &mut stop => {
+            tracing::info!(event = "service.stopped");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     if process_environment("REDIS_URL").is_some() {
         tracing::warn!(
             event = "config.unused",
@@ -42,12 +59,21 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         listen => Some(Admin::start(listen, &settings.data_dir, app.shared.clone()).await?),
     };
     tracing::info!(event = "service.started", dry_run = args.dry_run);
-    tokio::select! {
-        () = stop => {}
-        exit = app.ended() => {
+    let ended = tokio::select! {
+        () = stop => None,
+        ended = app.ended() => Some(ended),
+    };
+    match &ended {
+        None => {}
+        Some(Ended::Died(exit)) => {
             tracing::error!(event = "actor.died", actor = "supervisor", cause = %exit.exit);
             return Ok(ExitCode::FAILURE);
         }
+        Some(Ended::Lost(lost)) => tracing::error!(
+            event = "ownership.lost",
+            holder = lost.holder,
+            "another process trades; this one ends"
+        ),
     }
     tracing::info!(event = "service.stopping");
     drop(admin);
@@ -61,5 +87,8 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     } else {
         tracing::info!(event = "service.stopped");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(match ended {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::FAILURE,
+    })
 }

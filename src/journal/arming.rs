@@ -138,7 +138,7 @@ impl Journal {
                                 .into()
                         }),
                         // The only thing that it refers to is its automation.
-                        Err(StoreError::Constraint(what)) if what.contains("FOREIGN KEY") => {
+                        Err(StoreError::ForeignKey(_)) => {
                             Err(StoreError::no_automation(&row.automation_id).into())
                         }
                         Err(error) => Err(error.into()),

@@ -33,6 +33,9 @@ pub enum JournalError {
         /// The execution.
         execution: ExecutionId,
     },
+    /// A later owner trades. Nothing was written.
+    #[error("another process has the right to trade: nothing is left to do here")]
+    NotOwner,
     /// The episode is not armed, so it cannot fire.
     #[error("episode {episode} is not armed ({}): open it first", stands_text(*stands))]
     NotArmed {

@@ -7,12 +7,13 @@ use sea_orm::{ConnectionTrait, DatabaseExecutor};
 
 use super::arming::{ARMED, FIRED, stands};
 use super::execution::{Columns, Source, TABLE};
+use super::sending::owns;
 use super::{Journal, JournalError, limits};
 use crate::domain::execution::{Action, Decision, State, live_trigger_key};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserId};
 use crate::domain::rules::Limits;
 use crate::store::entity::{arming, execution};
-use crate::store::{Kind, StoreError};
+use crate::store::{Epoch, Kind, StoreError};
 
 /// The execution of a live trigger, to be written down.
 #[derive(Clone, Debug)]
@@ -58,8 +59,8 @@ impl Journal {
     /// Writes an execution down and its episode as fired, if the automation's limits let it act.
     ///
     /// # Errors
-    /// [`JournalError::NotArmed`] for an episode that is not armed, [`StoreError::Unavailable`]
-    /// and [`StoreError::Busy`], after which it may be repeated with the same id.
+    /// [`JournalError::NotArmed`] for an episode that is not armed, [`JournalError::NotOwner`] for a
+    /// process whose claim was taken over, [`StoreError::Unavailable`] and [`StoreError::Busy`], after which it may be repeated with the same id.
     pub async fn fire(
         &self,
         new: NewExecution,
@@ -68,7 +69,8 @@ impl Journal {
     ) -> Result<FireResult, JournalError> {
         let key = live_trigger_key(&new.automation, new.position, new.rule_version, new.episode);
         let insert = insert(&new, &key, Source::Live, now)?;
-        let disarm = disarm(&new, now);
+        let epoch = self.epoch;
+        let disarm = disarm(&new, epoch, now);
         self.store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
@@ -83,6 +85,9 @@ impl Journal {
                         return fired_before(db, &key, new.id).await;
                     }
                     if db.execute(&disarm).await?.rows_affected() == 0 {
+                        if db.query_one(&owns(epoch)).await?.is_none() {
+                            return Err(JournalError::NotOwner);
+                        }
                         return Err(not_armed(db, &new, now).await);
                     }
                     Ok(FireResult::Fired)
@@ -139,7 +144,7 @@ pub(super) fn insert(
     Ok(insert)
 }
 
-fn disarm(new: &NewExecution, now: DateTime<Utc>) -> UpdateStatement {
+fn disarm(new: &NewExecution, epoch: Epoch, now: DateTime<Utc>) -> UpdateStatement {
     use arming::Column;
     Query::update()
         .table(arming::Entity)
@@ -151,6 +156,8 @@ fn disarm(new: &NewExecution, now: DateTime<Utc>) -> UpdateStatement {
         .and_where(Expr::col(Column::RuleVersion).eq(new.rule_version))
         .and_where(Expr::col(Column::Episode).eq(new.episode))
         .and_where(Expr::col(Column::State).eq(ARMED))
+        // What an earlier owner wrote down, nobody would carry out.
+        .and_where(Expr::exists(owns(epoch)))
         .to_owned()
 }
 

@@ -32,7 +32,7 @@ pub use legs::FallingBack;
 pub use queries::{AuditFilter, AuditRow, Counts, Filter, LIST_LIMIT};
 pub use sending::{Began, Refusal};
 
-use crate::store::{Epoch, Store};
+use crate::store::{Epoch, Lease, Store};
 
 /// A handle of the journal under one claim of ownership; clones share it.
 ///
@@ -42,13 +42,28 @@ use crate::store::{Epoch, Store};
 pub struct Journal {
     store: Store,
     epoch: Epoch,
+    lease: Option<Lease>,
 }
 
 impl Journal {
     /// The journal of `store`, for the process that claimed `epoch`. With [`Epoch::NONE`] nothing
     /// can be sent; reading and resolving can be done.
     pub fn new(store: Store, epoch: Epoch) -> Self {
-        Self { store, epoch }
+        Self {
+            store,
+            epoch,
+            lease: None,
+        }
+    }
+
+    /// The journal of a shared store, for the process that holds `lease`. Nothing is let out while
+    /// the lease is in doubt.
+    pub fn leased(store: Store, lease: Lease) -> Self {
+        Self {
+            store,
+            epoch: lease.epoch(),
+            lease: Some(lease),
+        }
     }
 
     /// The store that it is kept in.

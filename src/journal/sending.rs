@@ -2,7 +2,7 @@
 //! the latest epoch gets it.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UpdateStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, UpdateStatement};
 use sea_orm::{ConnectionTrait, DatabaseExecutor, EntityTrait};
 
 use super::execution::{Columns, TABLE};
@@ -11,7 +11,7 @@ use crate::domain::execution::{Action, Before, SkipReason, State};
 use crate::domain::ids::ExecutionId;
 use crate::store::entity::execution::{Column, Entity, Model};
 use crate::store::entity::{account, automation, owner};
-use crate::store::{Epoch, Kind, StoreError, TRADING};
+use crate::store::{Epoch, Kind, Lease, StoreError, TRADING};
 
 /// Whether an execution may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,9 @@ impl Journal {
     ) -> Result<Began, JournalError> {
         let epoch = self.epoch;
         let update = let_out(id, action, before, epoch, now)?;
-        self.store
+        self.check_lease()?;
+        let began = self
+            .store
             .write(Kind::One, move |db| {
                 Box::pin(async move {
                     // All rows: a statement that returns is durable only when it has run to its end.
@@ -68,7 +70,15 @@ impl Journal {
                     })
                 })
             })
-            .await
+            .await;
+        // The answer may have come late, as to a process that was stopped meanwhile.
+        self.check_lease()?;
+        began
+    }
+
+    fn check_lease(&self) -> Result<(), JournalError> {
+        let lease = self.lease.as_ref();
+        Ok(lease.map_or(Ok(()), Lease::check)?)
     }
 
     /// Takes back an execution that is known not to have been applied, to be sent again.
@@ -140,12 +150,6 @@ fn let_out(
         value.map_err(|error| StoreError::Refused(format!("cannot be stored as JSON: {error}")))
     };
     let before = before.map(|before| json(serde_json::to_value(before)));
-    let owns = Query::select()
-        .expr(Expr::val(1))
-        .from(owner::Entity)
-        .and_where(Expr::col(owner::Column::Name).eq(TRADING))
-        .and_where(Expr::col(owner::Column::Epoch).eq(epoch.0))
-        .to_owned();
     Ok(Query::update()
         .table(Entity)
         .value(Column::State, State::Sending.as_str())
@@ -156,11 +160,23 @@ fn let_out(
         .value(Column::SendingAt, now)
         .and_where(Expr::col(Column::Id).eq(id.to_string()))
         .and_where(Expr::col(Column::State).eq(State::Planned.as_str()))
-        .and_where(Expr::exists(owns))
+        .and_where(Expr::exists(owns(epoch)))
         .and_where(Expr::exists(automation_acts()))
         .and_where(Expr::exists(account_acts()))
         .returning(Query::returning().column(Column::Attempts))
         .to_owned())
+}
+
+/// Finds a row where `epoch` is the latest claim.
+pub(super) fn owns(epoch: Epoch) -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(owner::Entity)
+        .and_where(Expr::col(owner::Column::Name).eq(TRADING))
+        .and_where(Expr::col(owner::Column::Epoch).eq(epoch.0))
+        // Where others may claim meanwhile, this waits for their claim and then sees it.
+        .lock(LockType::Share)
+        .to_owned()
 }
 
 fn automation_acts() -> SelectStatement {

@@ -1,4 +1,6 @@
-//! The journal against a real SQLite file.
+//! The journal against a real database: a file of SQLite, or a server of PostgreSQL.
+
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -11,7 +13,7 @@ use crate::domain::ids::{ExecutionId, PositionId};
 use crate::domain::rules::{Limits, RuleKind};
 use crate::domain::units::{Price, Sats};
 use crate::store::testing::{Fixture, at};
-use crate::store::{Account, Automation, StoreError};
+use crate::store::{Account, Automation, Kind, Lease, LeaseTerms, StoreError};
 
 struct Set {
     fixture: Fixture,
@@ -40,7 +42,14 @@ fn before() -> Before {
 
 impl Set {
     async fn new() -> Self {
-        let fixture = Fixture::new().await;
+        Self::with(Fixture::new().await).await
+    }
+
+    async fn on_a_server() -> Self {
+        Self::with(Fixture::on_a_server().await).await
+    }
+
+    async fn with(fixture: Fixture) -> Self {
         let account = fixture.account("main").await;
         let automation = fixture.automation(&account).await;
         let epoch = fixture.store.claim_ownership("first", at(0)).await.unwrap();
@@ -447,9 +456,19 @@ async fn done_twice_is_one_audit_entry_and_without_it_there_is_no_done() {
 
     let id = set.planned(2).await;
     set.begin(id).await;
-    set.fixture
-        .sql("CREATE TRIGGER no_audit BEFORE INSERT ON automation_logs BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .await;
+    let (refuse, again) = if set.fixture.is_a_file() {
+        (
+            "CREATE TRIGGER no_audit BEFORE INSERT ON automation_logs \
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER no_audit",
+        )
+    } else {
+        (
+            "ALTER TABLE automation_logs ADD CONSTRAINT no_audit CHECK (false) NOT VALID",
+            "ALTER TABLE automation_logs DROP CONSTRAINT no_audit",
+        )
+    };
+    set.fixture.sql(refuse).await;
     let error = set.journal.done(id, json!({}), set.entry(id), at(12)).await;
     assert!(error.is_err());
     assert_eq!(
@@ -457,7 +476,7 @@ async fn done_twice_is_one_audit_entry_and_without_it_there_is_no_done() {
         State::Sending,
         "done without an audit entry"
     );
-    set.fixture.sql("DROP TRIGGER no_audit").await;
+    set.fixture.sql(again).await;
     let done = set.journal.done(id, json!({}), set.entry(id), at(12)).await;
     assert_eq!(done.unwrap(), Done::Recorded);
 }
@@ -532,6 +551,7 @@ async fn whose_ownership_was_taken_sends_nothing_and_settles_nothing_of_the_new_
     let old = &set.journal;
     let id = set.planned(1).await;
     let orphan = set.at_state(2, State::Sending).await;
+    let idle = set.planned(3).await;
     let epoch = set
         .fixture
         .store
@@ -541,6 +561,15 @@ async fn whose_ownership_was_taken_sends_nothing_and_settles_nothing_of_the_new_
     let new = Journal::new(set.fixture.store.clone(), epoch);
     let refused = Began::Refused(Refusal::Skip(SkipReason::NotOwner));
     assert_eq!(set.begin(id).await, refused);
+    set.open(7, 1).await;
+    let fired = old.fire(set.decided(7, 7, 1), at(11)).await;
+    assert_eq!(fired.unwrap_err(), JournalError::NotOwner);
+    let fired = new.fire(set.decided(8, 7, 1), at(11)).await;
+    assert_eq!(
+        fired.unwrap(),
+        FireResult::Fired,
+        "the old owner left a trace"
+    );
     let began = new.begin_sending(id, ADD, None, at(11)).await.unwrap();
     assert_eq!(began, Began::Sending { attempt: 1 });
     let taken_over = JournalError::TakenOver { execution: id };
@@ -560,9 +589,70 @@ async fn whose_ownership_was_taken_sends_nothing_and_settles_nothing_of_the_new_
         .await
         .unwrap();
     let nobody = Journal::new(set.fixture.store.clone(), crate::store::Epoch::NONE);
-    let idle = set.planned(3).await;
     let began = nobody.begin_sending(idle, ADD, None, at(12)).await.unwrap();
     assert_eq!(began, refused);
+}
+
+#[tokio::test]
+async fn a_lease_in_doubt_lets_nothing_out_and_one_that_is_renewed_does() {
+    let set = Set::new().await;
+    let id = set.planned(1).await;
+    let clock = crate::clock::Clock::start();
+    let terms = |stop_sending| LeaseTerms {
+        renew: Duration::from_millis(1),
+        stop_sending,
+        expire: Duration::from_secs(600),
+    };
+    let leased = |stop_sending| {
+        let epoch = set.journal.epoch();
+        let lease = Lease::new(epoch, terms(stop_sending), clock, clock.mono());
+        Journal::leased(set.fixture.store.clone(), lease)
+    };
+    let doubtful = leased(Duration::ZERO);
+    let error = doubtful.begin_sending(id, ADD, None, at(11)).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("could not be renewed"), "{error}");
+    assert_eq!(set.state(id).await, State::Planned);
+    let sure = leased(Duration::from_secs(60));
+    let began = sure.begin_sending(id, ADD, None, at(11)).await;
+    assert_eq!(began.unwrap(), Began::Sending { attempt: 1 });
+}
+
+/// On a server another may claim in the very moment in which an execution is let out.
+#[tokio::test]
+async fn a_claim_that_comes_first_by_a_hair_is_waited_for_and_obeyed() {
+    use sea_orm::ConnectionTrait;
+    let set = Set::on_a_server().await;
+    let id = set.planned(1).await;
+    let other = set.fixture.second().await;
+    let (held, release) = (
+        tokio::sync::oneshot::channel(),
+        tokio::sync::oneshot::channel(),
+    );
+    let claiming = other.write(Kind::Several, move |db| {
+        Box::pin(async move {
+            let sql = "UPDATE owners SET epoch = epoch + 1";
+            db.execute_unprepared(sql).await?;
+            let _ = held.0.send(());
+            let _: Result<(), _> = release.1.await;
+            Ok::<_, StoreError>(())
+        })
+    });
+    let beginning = async {
+        held.1.await.unwrap();
+        let hasty = Journal::new(
+            set.fixture.store.with_patience(Duration::from_millis(300)),
+            set.journal.epoch(),
+        );
+        let waits = hasty.begin_sending(id, ADD, None, at(11)).await;
+        assert!(waits.is_err(), "it does not wait: {waits:?}");
+        release.0.send(()).unwrap();
+        set.begin(id).await
+    };
+    let (claimed, began) = tokio::join!(claiming, beginning);
+    claimed.unwrap();
+    assert_eq!(began, Began::Refused(Refusal::Skip(SkipReason::NotOwner)));
+    assert_eq!(set.state(id).await, State::Planned);
 }
 
 #[tokio::test]
@@ -579,9 +669,14 @@ async fn what_a_crash_left_is_found_oldest_first_whatever_else_is_torn() {
     set.begin(execution(2)).await;
     set.at_state(4, State::Done).await;
     let torn = set.planned(5).await;
+    // On a server the type of the column is what keeps JSON whole.
+    let torn_json = match set.fixture.is_a_file() {
+        true => "{\"kind\":",
+        false => "{\"kind\": 1}",
+    };
     set.fixture
         .sql(&format!(
-            "UPDATE executions SET action = '{{\"kind\":' WHERE id = '{torn}'"
+            "UPDATE executions SET action = '{torn_json}' WHERE id = '{torn}'"
         ))
         .await;
     let found = set.journal.unfinished().await.unwrap();

@@ -2,6 +2,7 @@
 
 use sea_orm::{DbErr, RuntimeErr, TransactionError};
 
+use super::codes;
 use super::vault::VaultError;
 
 /// An error of the store. Each says what to do next; none holds a secret.
@@ -57,7 +58,10 @@ pub enum StoreError {
     /// The tables are not those of this version.
     #[error("the database has no table that this version expects ({0}): run `vigia migrate`")]
     NotMigrated(String),
-    /// A rule of the schema was broken (a key used twice, a row that is referred to).
+    /// What a row refers to is not there, or a row is referred to that was to go.
+    #[error("the database refused it: {0}")]
+    ForeignKey(String),
+    /// Another rule of the schema was broken, such as a key used twice.
     #[error("the database refused it: {0}")]
     Constraint(String),
 }
@@ -97,35 +101,12 @@ impl StoreError {
     }
 }
 
-/// SQLite's result codes, without their extensions.
-mod code {
-    pub(super) const PERM: i32 = 3;
-    pub(super) const BUSY: i32 = 5;
-    pub(super) const LOCKED: i32 = 6;
-    pub(super) const READONLY: i32 = 8;
-    pub(super) const IOERR: i32 = 10;
-    pub(super) const CORRUPT: i32 = 11;
-    pub(super) const FULL: i32 = 13;
-    pub(super) const CANTOPEN: i32 = 14;
-    pub(super) const CONSTRAINT: i32 = 19;
-    pub(super) const NOTADB: i32 = 26;
-}
-
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         match sqlx_error(&error) {
-            Some(sea_orm::SqlxError::Database(inner)) => {
-                let code = inner.code().and_then(|code| code.parse::<i32>().ok());
-                of_sqlite(code.unwrap_or(0) & 0xff, inner.message())
-            }
-            Some(sea_orm::SqlxError::PoolTimedOut) => {
-                Self::unavailable("all its connections are in use; try again in a moment")
-            }
-            Some(sea_orm::SqlxError::PoolClosed) => Self::unavailable("it was closed"),
-            _ => match error {
-                DbErr::ConnectionAcquire(_) => {
-                    Self::unavailable("all its connections are in use; try again in a moment")
-                }
+            Some(inner) => codes::of_sqlx(inner),
+            None => match error {
+                DbErr::ConnectionAcquire(_) => codes::of_sqlx(&sea_orm::SqlxError::PoolTimedOut),
                 other => Self::unavailable(other.to_string()),
             },
         }
@@ -147,29 +128,5 @@ fn sqlx_error(error: &DbErr) -> Option<&sea_orm::SqlxError> {
         | DbErr::Exec(RuntimeErr::SqlxError(inner))
         | DbErr::Query(RuntimeErr::SqlxError(inner)) => Some(inner),
         _ => None,
-    }
-}
-
-fn of_sqlite(code: i32, message: &str) -> StoreError {
-    let unavailable = |what: &str| StoreError::unavailable(format!("{what} ({message})"));
-    match code {
-        code::BUSY | code::LOCKED => {
-            unavailable("another process holds the database locked; end what uses it, or try again")
-        }
-        code::FULL => unavailable("its disk is full; free some space"),
-        code::IOERR => unavailable("its disk fails; look at the system's log"),
-        code::CORRUPT => unavailable("the database file is damaged; restore a backup"),
-        code::NOTADB => {
-            StoreError::Refused("the file is not an SQLite database: name another one".to_owned())
-        }
-        code::READONLY | code::PERM => {
-            unavailable("the database may not be written; check the owner and mode of its file")
-        }
-        code::CANTOPEN => {
-            unavailable("the database file cannot be opened; check its path and mode")
-        }
-        code::CONSTRAINT => StoreError::Constraint(message.to_owned()),
-        _ if message.starts_with("no such table") => StoreError::NotMigrated(message.to_owned()),
-        _ => StoreError::unavailable(message.to_owned()),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 const LOCK_FILE: &str = "vigia.lock";
+/// A number that the kernel draws anew at each start of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// More of a lock file is not shown.
 const HOLDER_MOST: u64 = 300;
 
@@ -37,7 +39,7 @@ pub enum FolderError {
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataFolder {
@@ -68,13 +70,28 @@ impl DataFolder {
         write_holder(&mut lock, holder).map_err(unusable)?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What only the holder of this folder can be: this boot of this machine, and the lock file on
+    /// it. Whoever was the same before has ended, or it would hold the lock still.
+    ///
+    /// # Errors
+    /// [`FolderError::Unusable`].
+    pub fn instance(&self) -> Result<String, FolderError> {
+        let unusable = |cause| FolderError::Unusable {
+            path: self.path.display().to_string(),
+            cause,
+        };
+        let boot = std::fs::read_to_string(BOOT_ID).map_err(unusable)?;
+        let lock = self.lock.metadata().map_err(unusable)?;
+        Ok(format!("{} {}:{}", boot.trim(), lock.dev(), lock.ino()))
     }
 }
 

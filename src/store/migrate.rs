@@ -1,11 +1,11 @@
 //! Migrations: bringing the tables to this version and back.
 
 use futures_util::future::BoxFuture;
-use sea_orm::{DatabaseConnection, DatabaseExecutor, DbErr};
+use sea_orm::{DatabaseConnection, DatabaseExecutor, DbBackend, DbErr};
 use serde::Serialize;
 use vigia_migrations::{Migration, Migrator, MigratorTrait};
 
-use super::{Kind, Store, StoreError};
+use super::{Kind, Store, StoreError, postgres};
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +73,15 @@ impl Store {
                 let DatabaseExecutor::Connection(db) = db else {
                     return Err(StoreError::unavailable("migrations need a connection"));
                 };
-                match work(db).await {
+                let shared = db.get_database_backend() == DbBackend::Postgres;
+                if shared {
+                    postgres::migrate_alone(db).await?;
+                }
+                let worked = work(db).await;
+                if shared {
+                    postgres::let_others_migrate(db).await;
+                }
+                match worked {
                     Ok(steps) => Ok(MigrationReport { steps }),
                     Err(error) => Err(of_migration(error)),
                 }

@@ -1,36 +1,50 @@
-//! The store: accounts, automations, ownership, and the tables of the journal, in one SQLite file.
+//! The store: accounts, automations, ownership, and the tables of the journal, in one file of SQLite
+//! or a schema of PostgreSQL.
 //!
 //! Reading order: [`Store`] opens and closes; [`writer`](QUEUE) says how writes queue and batch;
-//! [`vault`] seals credentials; [`folder`] keeps a second process out.
+//! [`vault`] seals credentials; [`folder`] keeps a second process out of a file, [`Lease`] out of a
+//! server.
 
 mod accounts;
 mod automations;
+mod codes;
 pub(crate) mod entity;
 mod error;
 pub mod folder;
+mod lease;
 mod location;
 mod migrate;
 mod owners;
+mod postgres;
 mod rows;
+mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_postgres;
+#[cfg(test)]
+mod tests_sqlite;
 pub mod vault;
 mod writer;
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sea_orm::{DatabaseConnection, DatabaseExecutor};
+use tokio::runtime::Handle;
 
 pub use accounts::{Account, NewAccount};
 pub use automations::{Automation, NewAutomation};
 pub use error::StoreError;
+pub use lease::{Lease, LeaseTerms, Lost};
 pub use migrate::MigrationReport;
-pub use owners::{Epoch, Owner};
+pub use owners::{Claim, Claimant, Epoch, Owner};
 pub use rows::Listed;
 pub use vault::{Vault, VaultError};
 pub use writer::QUEUE;
@@ -58,6 +72,9 @@ pub struct Store {
 struct Shared {
     writer: Writer,
     readers: DatabaseConnection,
+    location: Location,
+    /// The runtime that drives the connections.
+    home: Handle,
     vault: Option<Vault>,
 }
 
@@ -72,32 +89,43 @@ impl Store {
     /// The writer task starts on the current runtime; [`Store::close`] ends it, and so does the
     /// drop of the last handle. Without a vault, credentials can be neither stored nor read.
     ///
-    /// `url` is `sqlite://PATH` or a path. The tables are made by [`Store::migrate`].
+    /// `url` is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, `sqlite://PATH`, or a path that
+    /// begins with `/` or `./`. The tables are made by [`Store::migrate`].
     ///
     /// # Errors
     /// [`StoreError::Refused`] for another kind of database or a file that is none,
-    /// [`StoreError::Unavailable`] for a file that cannot be opened. Nothing that it made is left
-    /// behind then.
+    /// [`StoreError::Unavailable`] for what cannot be opened or reached. Nothing that it made is
+    /// left behind then.
     pub async fn open(url: &str, vault: Option<Vault>) -> Result<Self, StoreError> {
         let location = Location::parse(url)?;
         let made = location.make()?;
         match connect(&location).await {
             Ok((writer, readers)) => Ok(Self {
                 shared: Arc::new(Shared {
-                    writer: Writer::start(writer, location),
+                    writer: Writer::start(writer, location.clone()),
                     readers,
+                    location,
+                    home: Handle::current(),
                     vault,
                 }),
                 patience: PATIENCE,
             }),
             Err(error) => {
-                made.undo();
+                if let Some(made) = made {
+                    made.undo();
+                }
                 Err(error)
             }
         }
     }
 
-    /// Whether there is a database at `url`. Opens and makes nothing.
+    /// Whether other machines may use the same store: then the right to trade is a [`Lease`].
+    pub fn is_shared(&self) -> bool {
+        self.shared.location.is_shared()
+    }
+
+    /// Whether there is a database at `url`, as far as that can be known without asking a server.
+    /// Opens and makes nothing.
     ///
     /// # Errors
     /// [`StoreError::Refused`] for another kind of database.
@@ -117,8 +145,7 @@ impl Store {
     /// are [`StoreError::Unavailable`]. Closing again does nothing.
     pub async fn close(&self) {
         self.shared.writer.close().await;
-        // Closing cannot fail in a way that matters: nothing is unwritten any more.
-        let _ = self.shared.readers.close_by_ref().await;
+        self.shared.location.close(&self.shared.readers).await;
     }
 
     fn vault(&self) -> Result<&Vault, VaultError> {
@@ -141,7 +168,13 @@ impl Store {
     where
         E: From<StoreError>,
     {
-        match tokio::time::timeout(self.patience, work(&self.shared.readers)).await {
+        let mut work = pin!(work(&self.shared.readers));
+        // A connection belongs to the runtime that it was opened on, and must outlive the caller's.
+        let at_home = poll_fn(|context| {
+            let _home = self.shared.home.enter();
+            work.as_mut().poll(context)
+        });
+        match tokio::time::timeout(self.patience, at_home).await {
             Ok(found) => found,
             Err(_) => {
                 let what = format!("no answer within {} ms", self.patience.as_millis());
@@ -158,7 +191,7 @@ async fn connect(
     match location.connect_readers().await {
         Ok(readers) => Ok((writer, readers)),
         Err(error) => {
-            let _ = writer.close().await;
+            location.close(&writer).await;
             Err(error)
         }
     }

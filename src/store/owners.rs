@@ -1,9 +1,14 @@
 //! Ownership: which process trades. Its epoch only ever grows; what a process of an earlier epoch
 //! still wants to send is refused in the statement that would have let it.
+//!
+//! In a file, whoever holds the data folder claims. On a server, where nobody can hold a folder for
+//! all, a claim is a lease that ends by the server's own clock unless it is renewed.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use serde::Serialize;
 
 use super::entity::owner;
@@ -31,10 +36,77 @@ pub struct Owner {
     pub epoch: Epoch,
     /// When it claimed.
     pub claimed_at: DateTime<Utc>,
+    /// How long its lease still lasts; `None` where it has none, or it has ended.
+    pub expires_in: Option<Duration>,
+    #[serde(skip)]
+    instance: String,
+}
+
+/// Who claims a lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimant<'a> {
+    /// In its own words, see [`describe_holder`](super::folder::describe_holder).
+    pub holder: &'a str,
+    /// What only it can be, see [`DataFolder::instance`](super::folder::DataFolder::instance): an
+    /// earlier owner of the same is dead.
+    pub instance: &'a str,
+}
+
+/// What a claim of a lease came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// It is ours, under this number.
+    Taken(Epoch),
+    /// It is somebody else's.
+    Held(Owner),
+}
+
+/// By the clock of PostgreSQL alone: those of machines differ.
+const CLAIM_LEASE: &str = "\
+    INSERT INTO owners (name, holder, epoch, claimed_at, instance, expires_at) \
+    VALUES ($1, $2, 1, clock_timestamp(), $3, clock_timestamp() + $4 * interval '1 millisecond') \
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, epoch = owners.epoch + 1, \
+    claimed_at = excluded.claimed_at, instance = excluded.instance, \
+    expires_at = excluded.expires_at \
+    WHERE owners.expires_at IS NULL OR owners.expires_at <= clock_timestamp() \
+    OR owners.instance = excluded.instance \
+    RETURNING epoch";
+const RENEW: &str = "\
+    UPDATE owners SET expires_at = clock_timestamp() + $3 * interval '1 millisecond' \
+    WHERE name = $1 AND epoch = $2";
+const RELEASE: &str = "UPDATE owners SET expires_at = NULL WHERE name = $1 AND epoch = $2";
+const OWNER_ON_A_SERVER: &str = "\
+    SELECT holder, epoch, claimed_at, instance, \
+    (EXTRACT(EPOCH FROM expires_at - clock_timestamp()) * 1000)::bigint AS expires_in_ms \
+    FROM owners WHERE name = $1";
+const OWNER_IN_A_FILE: &str = "\
+    SELECT holder, epoch, claimed_at, instance, NULL AS expires_in_ms FROM owners WHERE name = $1";
+
+#[derive(FromQueryResult)]
+struct Row {
+    holder: String,
+    epoch: i64,
+    claimed_at: DateTime<Utc>,
+    instance: String,
+    expires_in_ms: Option<i64>,
+}
+
+impl From<Row> for Owner {
+    fn from(row: Row) -> Self {
+        let left = row.expires_in_ms.and_then(|left| u64::try_from(left).ok());
+        Self {
+            holder: row.holder,
+            epoch: Epoch(row.epoch),
+            claimed_at: row.claimed_at,
+            expires_in: left.filter(|left| *left > 0).map(Duration::from_millis),
+            instance: row.instance,
+        }
+    }
 }
 
 impl Store {
-    /// Takes the right to trade from whoever had it, under a new epoch.
+    /// Takes the right to trade from whoever had it, under a new epoch. Only for whoever holds the
+    /// data folder of a store that is not shared.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Busy`].
@@ -77,19 +149,104 @@ impl Store {
         .await
     }
 
+    /// Takes the right to trade for `expire`, under a new epoch, if nobody else has it. Only on a
+    /// shared store.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn claim_lease(
+        &self,
+        claimant: Claimant<'_>,
+        expire: Duration,
+    ) -> Result<Claim, StoreError> {
+        let claim = on_server(
+            CLAIM_LEASE,
+            [
+                TRADING.into(),
+                claimant.holder.into(),
+                claimant.instance.into(),
+                milliseconds(expire).into(),
+            ],
+        );
+        let taken = self.write(Kind::One, move |db| {
+            Box::pin(async move {
+                let rows = db.query_all_raw(claim).await?;
+                let epoch = rows.first().map(|row| row.try_get("", "epoch"));
+                Ok::<_, StoreError>(epoch.transpose()?.map(Epoch))
+            })
+        });
+        match taken.await? {
+            Some(epoch) => Ok(Claim::Taken(epoch)),
+            None => match self.owner().await? {
+                Some(owner) => Ok(Claim::Held(owner)),
+                None => Err(StoreError::unavailable("the claim changed; claim again")),
+            },
+        }
+    }
+
+    /// Who else has a lease that lasts; `None` also where there are no tables yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn leaseholder(&self, claimant: Claimant<'_>) -> Result<Option<Owner>, StoreError> {
+        match self.owner().await {
+            Ok(owner) => Ok(owner
+                .filter(|owner| owner.expires_in.is_some() && owner.instance != claimant.instance)),
+            Err(StoreError::NotMigrated(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a lease last for `expire` from now; says whether it is still ours.
+    pub(super) async fn renew_lease(
+        &self,
+        epoch: Epoch,
+        expire: Duration,
+    ) -> Result<bool, StoreError> {
+        let values = [TRADING.into(), epoch.0.into(), milliseconds(expire).into()];
+        self.step_lease(on_server(RENEW, values)).await
+    }
+
+    /// Gives a lease back, so that nobody must wait for its end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn release_lease(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let released = on_server(RELEASE, [TRADING.into(), epoch.0.into()]);
+        self.step_lease(released).await.map(|_| ())
+    }
+
+    async fn step_lease(&self, step: Statement) -> Result<bool, StoreError> {
+        self.write(Kind::One, move |db| {
+            Box::pin(async move { Ok(db.execute_raw(step).await?.rows_affected() > 0) })
+        })
+        .await
+    }
+
     /// Who has the right to trade; `None` if nobody ever claimed it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn owner(&self) -> Result<Option<Owner>, StoreError> {
         let found = self.read(async |db| {
-            let by_name = owner::Entity::find().filter(owner::Column::Name.eq(TRADING));
-            Ok::<_, StoreError>(by_name.one(db).await?)
+            let backend = db.get_database_backend();
+            let sql = match backend {
+                DbBackend::Postgres => OWNER_ON_A_SERVER,
+                _ => OWNER_IN_A_FILE,
+            };
+            let query = Statement::from_sql_and_values(backend, sql, [TRADING.into()]);
+            let row = db.query_one_raw(query).await?;
+            let row = row.map(|row| Row::from_query_result(&row, ""));
+            Ok::<_, StoreError>(row.transpose()?)
         });
-        Ok(found.await?.map(|row| Owner {
-            holder: row.holder,
-            epoch: Epoch(row.epoch),
-            claimed_at: row.claimed_at,
-        }))
+        Ok(found.await?.map(Owner::from))
     }
+}
+
+fn on_server<const N: usize>(sql: &str, values: [sea_orm::Value; N]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

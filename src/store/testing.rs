@@ -1,4 +1,8 @@
-//! A store in a folder of its own, for tests.
+//! A store of its own, for tests: in a file, or on a server of PostgreSQL where `VIGIA_TEST_STORE` is
+//! `postgres`.
+
+#[path = "../../tests/postgres/server.rs"]
+mod server;
 
 use std::path::PathBuf;
 
@@ -12,9 +16,13 @@ use crate::domain::credentials::Credentials;
 use crate::domain::ids::UserId;
 use crate::domain::rules::RuleKind;
 
+pub(crate) use server::Server;
+
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
     pub(crate) store: Store,
+    /// `None`: the store is a file.
+    pub(crate) server: Option<Server>,
     key: String,
 }
 
@@ -27,29 +35,68 @@ pub(crate) fn guard() -> Value {
 }
 
 impl Fixture {
-    /// Open and migrated.
+    /// Open and migrated, wherever this run of the tests wants it.
     pub(crate) async fn new() -> Self {
+        let fixture = Self::empty().await;
+        fixture.store.migrate().await.unwrap();
+        fixture
+    }
+
+    /// Open and without tables, wherever this run of the tests wants it.
+    pub(crate) async fn empty() -> Self {
+        match std::env::var("VIGIA_TEST_STORE").as_deref() {
+            Ok("postgres") => Self::open(Some(Server::start())).await,
+            Ok("sqlite") | Err(_) => Self::open(None).await,
+            Ok(other) => panic!("VIGIA_TEST_STORE={other}: sqlite or postgres"),
+        }
+    }
+
+    /// Open and migrated, in a file.
+    pub(crate) async fn in_a_file() -> Self {
+        let fixture = Self::open(None).await;
+        fixture.store.migrate().await.unwrap();
+        fixture
+    }
+
+    /// Open and migrated, on a server of PostgreSQL.
+    pub(crate) async fn on_a_server() -> Self {
+        let fixture = Self::open(Some(Server::start())).await;
+        fixture.store.migrate().await.unwrap();
+        fixture
+    }
+
+    async fn open(server: Option<Server>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = Vault::generate_key_text().unwrap();
         let key = key.expose_secret().to_owned();
         let vault = Vault::from_key_text(&key).unwrap();
-        let path = folder.path().join("vigia.db");
-        let store = Store::open(path.to_str().unwrap(), Some(vault))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
-        Self { folder, store, key }
+        let url = url(&folder, server.as_ref());
+        let store = Store::open(&url, Some(vault)).await.unwrap();
+        Self {
+            folder,
+            store,
+            server,
+            key,
+        }
     }
 
+    /// The file, where it is one.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("vigia.db")
     }
 
-    /// A second store on the same file, as a second process would have it.
+    pub(crate) fn url(&self) -> String {
+        url(&self.folder, self.server.as_ref())
+    }
+
+    pub(crate) fn is_a_file(&self) -> bool {
+        self.server.is_none()
+    }
+
+    /// A second store on the same database, as a second process would have it.
     pub(crate) async fn second(&self) -> Store {
         let vault = Vault::from_key_text(&self.key).unwrap();
-        let url = format!("sqlite://{}?mode=rwc", self.path().display());
-        Store::open(&url, Some(vault)).await.unwrap()
+        Store::open(&self.url(), Some(vault)).await.unwrap()
     }
 
     pub(crate) async fn account(&self, name: &str) -> Account {
@@ -73,6 +120,18 @@ impl Fixture {
         self.store.add_automation(new, at(2)).await.unwrap()
     }
 
+    /// A whole table of a server, as text.
+    pub(crate) async fn dumped(&self, table: &str) -> String {
+        use sea_orm::{ConnectionTrait, Statement};
+        let sql = format!("SELECT string_agg({table}::text, chr(10)) AS rows FROM {table}");
+        let read = self.store.read(async |db| {
+            let query = Statement::from_string(db.get_database_backend(), sql);
+            let row = db.query_one_raw(query).await?.unwrap();
+            Ok::<String, super::StoreError>(row.try_get("", "rows")?)
+        });
+        read.await.unwrap()
+    }
+
     /// Runs SQL on the writer's connection, as a careless hand would.
     pub(crate) async fn sql(&self, sql: &str) {
         use sea_orm::ConnectionTrait;
@@ -84,5 +143,15 @@ impl Fixture {
             })
         });
         ran.await.unwrap();
+    }
+}
+
+fn url(folder: &TempDir, server: Option<&Server>) -> String {
+    match server {
+        Some(server) => server.url(),
+        None => {
+            let path = folder.path().join("vigia.db");
+            format!("sqlite://{}?mode=rwc", path.display())
+        }
     }
 }

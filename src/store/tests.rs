@@ -1,11 +1,6 @@
-//! The store against a real SQLite file.
-
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::time::Duration;
+//! The store, in a file or on a server of PostgreSQL: what both promise.
 
 use futures_util::future::join_all;
-use sea_orm::ConnectionTrait;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -15,11 +10,7 @@ use crate::domain::credentials::Credentials;
 use crate::domain::ids::{AccountId, AutomationId, UserId};
 use crate::domain::rules::RuleKind;
 
-fn mode(path: &Path) -> u32 {
-    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-fn new_account(name: &str) -> NewAccount {
+pub(super) fn new_account(name: &str) -> NewAccount {
     NewAccount {
         user_id: UserId::new("user-1"),
         name: name.to_owned(),
@@ -28,108 +19,24 @@ fn new_account(name: &str) -> NewAccount {
     }
 }
 
-async fn settings(db: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
-    let mut found = vec![];
-    for pragma in [
-        "journal_mode",
-        "synchronous",
-        "foreign_keys",
-        "busy_timeout",
-    ] {
-        let sql = format!("SELECT CAST((SELECT * FROM pragma_{pragma}) AS TEXT) AS it");
-        let query = sea_orm::Statement::from_string(db.get_database_backend(), sql);
-        let row = db.query_one_raw(query).await?.unwrap();
-        found.push(row.try_get("", "it")?);
-    }
-    Ok(found)
-}
-
-#[tokio::test]
-async fn file_and_folder_are_made_for_their_owner_only_and_every_connection_is_configured() {
-    let above = tempfile::tempdir().unwrap();
-    let path = above.path().join("deep/data ?%20/vigia.db");
-    let url = format!("sqlite://{}?mode=rwc", path.display());
-    let store = Store::open(&url, None).await.unwrap();
-    store.migrate().await.unwrap();
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
-    for suffix in ["", "-wal", "-shm"] {
-        let file = format!("{}{suffix}", path.display());
-        assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
-    }
-    let expected = ["wal", "2", "1", "4000"];
-    for _ in 0..8 {
-        assert_eq!(store.read(settings).await.unwrap(), expected);
-    }
-    let reads = join_all((0..8).map(|_| store.read(settings))).await;
-    assert!(reads.into_iter().all(|found| found.unwrap() == expected));
-    let written = store.write(Kind::Alone, move |db| {
-        Box::pin(async move {
-            let DatabaseExecutor::Connection(db) = db else {
-                panic!("a connection");
-            };
-            settings(db).await
-        })
-    });
-    assert_eq!(written.await.unwrap(), expected);
-    let refused = store.read(async |db| {
-        Ok::<_, StoreError>(db.execute_unprepared("DELETE FROM automations").await?)
-    });
-    assert!(refused.await.is_err(), "a reader must not write");
-    store.close().await;
-}
-
-#[tokio::test]
-async fn what_is_no_sqlite_file_is_refused_and_nothing_half_made_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    for (url, says) in [
-        ("postgres://u:hunter2@h/db", "later version"),
-        ("postgresql://h/db", "later version"),
-        ("mysql://h/db", "not known"),
-        ("sqlite::memory:", "must be a file"),
-        ("", "must be a file"),
-    ] {
-        let error = Store::open(url, None).await.unwrap_err().to_string();
-        assert!(
-            error.contains(says) && !error.contains("hunter2"),
-            "{error}"
-        );
-    }
-    let text = folder.path().join("letter.txt");
-    std::fs::write(&text, "not a database, but dear to its owner: ".repeat(100)).unwrap();
-    let before = std::fs::read(&text).unwrap();
-    let error = Store::open(text.to_str().unwrap(), None).await.unwrap_err();
-    assert!(
-        error.to_string().contains("not an SQLite database"),
-        "{error}"
-    );
-    assert_eq!(std::fs::read(&text).unwrap(), before);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-
-    // A file whose write-ahead log cannot be made: opening fails after the file was made.
-    let path = folder.path().join("new/vigia.db");
-    std::fs::create_dir(folder.path().join("new")).unwrap();
-    std::fs::create_dir(folder.path().join("new/vigia.db-wal")).unwrap();
-    let error = Store::open(path.to_str().unwrap(), None).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-    assert!(!path.exists(), "half a database was left behind");
-}
-
 #[tokio::test]
 async fn migrations_go_up_down_and_up_and_say_what_they_did() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("vigia.db");
-    let store = Store::open(path.to_str().unwrap(), None).await.unwrap();
+    let fixture = Fixture::empty().await;
+    let store = &fixture.store;
     let error = store.accounts().await.unwrap_err();
     assert!(error.to_string().contains("vigia migrate"), "{error}");
     let all = store.pending_migrations().await.unwrap();
-    assert_eq!(all.len(), 6);
+    assert!(all.len() >= 6, "{all:?}");
+    let kept = all.len() - 2;
     assert_eq!(store.migrate().await.unwrap().steps, all);
     assert_eq!(store.migrate().await.unwrap().steps, Vec::<String>::new());
     let last: Vec<_> = all.iter().rev().take(2).cloned().collect();
     assert_eq!(store.rollback(2).await.unwrap().steps, last);
-    assert_eq!(store.pending_migrations().await.unwrap(), all[4..]);
-    assert_eq!(store.migrate().await.unwrap().steps, all[3..]);
-    assert_eq!(store.rollback(5).await.unwrap().steps.len(), 5);
+    assert_eq!(store.pending_migrations().await.unwrap(), all[kept..]);
+    assert_eq!(store.migrate().await.unwrap().steps, all[kept..]);
+    let steps = u32::try_from(all.len()).unwrap();
+    let back = store.rollback(steps).await.unwrap().steps;
+    assert_eq!(back.len(), all.len());
     assert_eq!(store.migrate().await.unwrap().steps, all);
     assert!(store.accounts().await.unwrap().rows.is_empty());
 }
@@ -184,9 +91,14 @@ async fn accounts_are_found_by_id_or_name_and_only_the_vault_opens_them() {
     assert!(!off.is_active && off.updated_at == at(9));
     assert_eq!(store.account("main").await.unwrap(), off);
 
-    let file = std::fs::read(fixture.path().with_extension("db-wal")).unwrap();
-    let clear = file.windows(10).any(|window| window == b"passphrase");
-    assert!(!clear, "credentials stand in clear in the file");
+    let stored = if fixture.is_a_file() {
+        std::fs::read(fixture.path().with_extension("db-wal")).unwrap()
+    } else {
+        fixture.dumped("user_exchange_accounts").await.into_bytes()
+    };
+    let clear = |text: &[u8]| stored.windows(text.len()).any(|window| window == text);
+    assert!(clear(b"user-1"), "this is not where it is stored");
+    assert!(!clear(b"passphrase"), "credentials stand in clear");
     fixture
         .sql(&format!(
             "UPDATE user_exchange_accounts SET credentials = \
@@ -199,9 +111,7 @@ async fn accounts_are_found_by_id_or_name_and_only_the_vault_opens_them() {
         moved,
         StoreError::Vault(VaultError::CannotOpen { .. })
     ));
-    let without = Store::open(fixture.path().to_str().unwrap(), None)
-        .await
-        .unwrap();
+    let without = Store::open(&fixture.url(), None).await.unwrap();
     let error = without.credentials(&main.id).await.unwrap_err();
     assert_eq!(error, StoreError::Vault(VaultError::NoKey));
 }
@@ -274,10 +184,15 @@ async fn a_row_that_cannot_be_read_harms_no_other() {
         fixture.automation(&account).await.id,
         fixture.automation(&account).await.id,
     );
+    // On a server the type of the column is what keeps JSON whole.
+    let tear = match fixture.is_a_file() {
+        true => format!("UPDATE automations SET config = '{{\"action\": ' WHERE id = '{torn}'"),
+        false => format!("UPDATE automations SET type = 'torn' WHERE id = '{torn}'"),
+    };
+    fixture.sql(&tear).await;
     fixture
         .sql(&format!(
-            "UPDATE automations SET config = '{{\"action\": ' WHERE id = '{torn}'; \
-             UPDATE automations SET type = 'luck' WHERE id = '{odd}'"
+            "UPDATE automations SET type = 'nothing' WHERE id = '{odd}'"
         ))
         .await;
     let listed = fixture.store.automations(Some(&account.id)).await.unwrap();
@@ -365,6 +280,7 @@ async fn what_was_answered_survives_a_close_and_a_closed_store_says_so() {
     assert_eq!(again.account("main").await.unwrap(), account);
     assert!(again.account("queued").await.is_ok());
     again.close().await;
+    // In a file, nothing is left beside it.
     assert!(
         !fixture.path().with_extension("db-wal").exists(),
         "closed cleanly"
@@ -372,85 +288,8 @@ async fn what_was_answered_survives_a_close_and_a_closed_store_says_so() {
 }
 
 #[tokio::test]
-async fn a_locked_database_is_unavailable_in_time_and_what_nobody_waits_for_is_not_made() {
+async fn a_full_queue_is_busy() {
     let fixture = Fixture::new().await;
-    let other = fixture.second().await;
-    let hasty = fixture.store.with_patience(Duration::from_millis(150));
-    let (held, release) = (
-        tokio::sync::oneshot::channel(),
-        tokio::sync::oneshot::channel(),
-    );
-    let locking = other.write(Kind::Several, move |db| {
-        Box::pin(async move {
-            let made = db
-                .execute_unprepared("UPDATE owners SET epoch = epoch")
-                .await?;
-            let _ = held.0.send(());
-            let _ = release.1.await;
-            Ok::<_, StoreError>(made.rows_affected())
-        })
-    });
-    let waiting = async {
-        held.1.await.unwrap();
-        for name in ["first", "second"] {
-            let error = hasty.add_account(new_account(name), at(1)).await;
-            let error = error.unwrap_err().to_string();
-            assert!(error.contains("no answer within 150 ms"), "{error}");
-        }
-        assert!(
-            hasty.accounts().await.unwrap().rows.is_empty(),
-            "readers go on"
-        );
-        release.0.send(()).unwrap();
-        // By itself, so that `second` does not share a batch with `third`.
-        fixture.sql("SELECT 1").await;
-        fixture.account("third").await
-    };
-    let (locked, _) = tokio::join!(locking, waiting);
-    locked.unwrap();
-    let names = fixture.store.accounts().await.unwrap().rows;
-    let names: Vec<_> = names.iter().map(|account| account.name.as_str()).collect();
-    assert!(
-        names.contains(&"third") && !names.contains(&"second"),
-        "{names:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_lock_held_for_longer_than_sqlite_waits_is_named() {
-    let fixture = Fixture::new().await;
-    fixture.sql("PRAGMA busy_timeout = 20").await;
-    let other = fixture.second().await;
-    let (held, release) = (
-        tokio::sync::oneshot::channel(),
-        tokio::sync::oneshot::channel(),
-    );
-    let locking = other.write(Kind::Several, move |_| {
-        Box::pin(async move {
-            let _ = held.0.send(());
-            let _ = release.1.await;
-            Ok::<_, StoreError>(())
-        })
-    });
-    let waiting = async {
-        held.1.await.unwrap();
-        let error = fixture.store.add_account(new_account("a"), at(1)).await;
-        let error = error.unwrap_err().to_string();
-        assert!(
-            error.contains("another process holds the database locked"),
-            "{error}"
-        );
-        release.0.send(()).unwrap();
-    };
-    let (locked, ()) = tokio::join!(locking, waiting);
-    locked.unwrap();
-    fixture.account("a").await;
-}
-
-#[tokio::test]
-async fn a_full_queue_is_busy_and_a_full_disk_undoes_the_batch_and_no_more() {
-    let fixture = Fixture::new().await;
-    fixture.account("before").await;
     let burst = (0..writer::QUEUE + 1).map(|n| {
         let id = AutomationId::new(n.to_string());
         let store = fixture.store.clone();
@@ -464,86 +303,6 @@ async fn a_full_queue_is_busy_and_a_full_disk_undoes_the_batch_and_no_more() {
         .iter()
         .filter(|answer| **answer == Err(busy.clone()));
     assert_eq!(refused.count(), 1);
-
-    // No page more: as if the disk were full.
-    fixture.sql("PRAGMA max_page_count = 1").await;
-    let big = "{\"n\": \"".to_owned() + &"x".repeat(200_000) + "\"}";
-    let filling = |store: Store| {
-        let big = big.clone();
-        async move {
-            store
-                .write(Kind::Several, move |db| {
-                    Box::pin(async move {
-                        db.execute_unprepared(&format!(
-                            "UPDATE user_exchange_accounts SET credentials = '{big}'"
-                        ))
-                        .await?;
-                        Ok::<_, StoreError>(())
-                    })
-                })
-                .await
-        }
-    };
-    let before = fixture.store.accounts().await.unwrap().rows;
-    let (full, also) = tokio::join!(
-        filling(fixture.store.clone()),
-        fixture.store.set_account_active("before", false, at(7))
-    );
-    let full = full.unwrap_err().to_string();
-    assert!(full.contains("disk is full"), "{full}");
-    let after = fixture.store.accounts().await.unwrap().rows;
-    assert_eq!(
-        after[0].is_active,
-        also.is_err(),
-        "an answer and the row differ"
-    );
-    fixture.sql("PRAGMA max_page_count = 1000000").await;
-    filling(fixture.store.clone()).await.unwrap();
-    assert_eq!(before.len(), 1);
-}
-
-#[tokio::test]
-async fn when_sqlite_rolls_back_by_itself_the_whole_batch_is_told_and_the_next_one_stands() {
-    let fixture = Fixture::new().await;
-    // What SQLite does on a failing disk: the transaction is gone, savepoints and all.
-    let lost = || {
-        fixture.store.write(Kind::Several, |db| {
-            Box::pin(async move {
-                db.execute_unprepared("ROLLBACK").await?;
-                Err::<(), _>(StoreError::unavailable("the disk fails"))
-            })
-        })
-    };
-    assert_eq!(lost().await, Err(StoreError::unavailable("the disk fails")));
-    let alone = fixture.account("alone").await;
-    fixture.automation(&alone).await;
-    let store = &fixture.store;
-    let (before, lost, after) = tokio::join!(
-        store.add_account(new_account("before"), at(1)),
-        lost(),
-        store.add_account(new_account("after"), at(1))
-    );
-    assert_eq!(lost, Err(StoreError::unavailable("the disk fails")));
-    let stored = store.accounts().await.unwrap().rows;
-    let stands = |name: &str| stored.iter().any(|account| account.name == name);
-    for (name, answer) in [("before", before), ("after", after)] {
-        assert_eq!(answer.is_ok(), stands(name), "{name}: {answer:?}");
-    }
-    fixture.automation(&alone).await;
-    // A connection that believes to be in the lost transaction still would only make a savepoint,
-    // which locks nothing.
-    let other = fixture.second().await;
-    let other = other.with_patience(Duration::from_millis(100));
-    let locked = store.write(Kind::Several, move |_| {
-        Box::pin(async move {
-            let refused = other
-                .add_account(new_account("other"), at(1))
-                .await
-                .is_err();
-            Ok::<_, StoreError>(refused)
-        })
-    });
-    assert!(locked.await.unwrap(), "the transaction does not lock");
 }
 
 #[tokio::test]

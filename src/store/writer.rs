@@ -1,6 +1,7 @@
-//! The one writer. SQLite lets one connection write at a time; so all writes go through one task
-//! that owns that connection and takes them from a bounded queue. What has queued up meanwhile is
-//! made durable by one commit, each write behind a savepoint of its own, and answered after it.
+//! The one writer. SQLite lets one connection write at a time, and PostgreSQL writes more by one
+//! that commits for many than by many; so all writes go through one task that owns a connection and
+//! takes them from a bounded queue. What has queued up meanwhile is made durable by one commit, each
+//! write behind a savepoint of its own, and answered after it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
@@ -207,8 +208,8 @@ impl State {
             self.carry_out(batch).await;
         }
         if let Some(db) = self.db.take() {
-            // Closing the last connection moves the write-ahead log into the file.
-            let _ = db.close().await;
+            // With SQLite this moves the write-ahead log into the file.
+            self.location.close(&db).await;
         }
     }
 
@@ -217,16 +218,20 @@ impl State {
         if jobs.is_empty() {
             return;
         }
-        let outcome = match self.connected().await {
-            Ok(db) => run(db, &mut jobs).await,
-            Err(error) => Err(Undone::Clean(error)),
+        let outcome = match (self.deadline(&jobs), self.connected().await) {
+            (None, Ok(db)) => run(db, &mut jobs).await,
+            (Some(deadline), Ok(db)) => {
+                let ran = tokio::time::timeout(deadline, run(db, &mut jobs)).await;
+                ran.unwrap_or_else(|_| Err(Undone::Open(no_answer(deadline))))
+            }
+            (_, Err(error)) => Err(Undone::Clean(error)),
         };
         let undone = match outcome {
             Ok(()) => None,
             Err(Undone::Clean(error)) => Some(error),
             Err(Undone::Open(error)) => {
                 if let Some(db) = self.db.take() {
-                    let _ = db.close().await;
+                    self.location.close(&db).await;
                 }
                 Some(error)
             }
@@ -234,6 +239,12 @@ impl State {
         for job in jobs {
             job.answer(undone.as_ref());
         }
+    }
+
+    /// What makes its own transactions may take its time.
+    fn deadline(&self, jobs: &[Box<dyn Job>]) -> Option<Duration> {
+        let alone = jobs.iter().any(|job| job.kind() == Kind::Alone);
+        self.location.commit_deadline().filter(|_| !alone)
     }
 
     async fn connected(&mut self) -> Result<&DatabaseConnection, StoreError> {

@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     // Shares nothing, so that a wrong client cannot hide behind an equally wrong simulator.
     ("simulator", &[]),
     // Makes the values that the rooms are given; no room but the wiring ones asks it for any.
-    ("config", &["domain", "exchange", "telemetry"]),
+    ("config", &["domain", "exchange", "store", "telemetry"]),
     (
         "actors",
         &[

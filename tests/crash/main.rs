@@ -12,6 +12,8 @@ mod killed_at;
 mod killed_at_random;
 mod owner_acts;
 mod reply_lost;
+#[path = "../postgres/server.rs"]
+mod server;
 mod stage;
 mod stopping;
 mod watchman;

@@ -19,6 +19,8 @@ use vigia::simulator::{
 };
 use vigia::store::{NewAccount, NewAutomation, Store};
 
+use crate::server::Server;
+
 /// The price at which every test begins, USD.
 pub const START: f64 = 100_000.0;
 pub const QUANTITY: Usd = Usd(10_000);
@@ -36,6 +38,8 @@ pub struct Windows {
     pub safety_ms: u64,
     pub stop_ms: u64,
     pub store_ms: u64,
+    /// Of the right to trade, where the store is a server: renewed, in doubt, ended.
+    pub lease_ms: [u64; 3],
 }
 
 impl Default for Windows {
@@ -45,6 +49,7 @@ impl Default for Windows {
             safety_ms: 500,
             stop_ms: 10_000,
             store_ms: 5000,
+            lease_ms: [200, 500, 900],
         }
     }
 }
@@ -55,6 +60,8 @@ pub struct Stage {
     pub clock: Clock,
     settings: Settings,
     folder: TempDir,
+    /// The server that the store is on; `None` where it is a file.
+    server: Option<Server>,
     // Stops when it is dropped.
     _simulator: Simulator,
 }
@@ -101,7 +108,17 @@ impl Stage {
         Self::with(Windows::default()).await
     }
 
+    /// With its store where this run of the tests wants it.
     pub async fn with(windows: Windows) -> Self {
+        match std::env::var("VIGIA_TEST_STORE").as_deref() {
+            Ok("postgres") => Self::on(Some(Server::start()), windows).await,
+            Ok("sqlite") | Err(_) => Self::on(None, windows).await,
+            Ok(other) => panic!("VIGIA_TEST_STORE={other}: sqlite or postgres"),
+        }
+    }
+
+    /// With its store on a server, or in a file.
+    pub async fn on(server: Option<Server>, windows: Windows) -> Self {
         // Fails where another test of this process was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let simulator = Simulator::start_on_thread(SimulatorConfig {
@@ -115,9 +132,11 @@ impl Stage {
         })
         .unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let text = config(&simulator, windows);
-        std::fs::write(folder.path().join("vigia.toml"), text).unwrap();
         let data = folder.path().join("data").display().to_string();
+        let url = server.as_ref().map_or_else(String::new, Server::url);
+        let mut text = config(&simulator, windows, &url);
+        text += &format!("[vault]\nkey_file = \"{data}/master.key\"\n");
+        std::fs::write(folder.path().join("vigia.toml"), text).unwrap();
         let environment = |name: &str| (name == "VIGIA_DATA_DIR").then(|| data.clone());
         let path = folder.path().join("vigia.toml");
         let settings = Settings::load(Some(&path), &Environment(&environment)).unwrap();
@@ -129,6 +148,7 @@ impl Stage {
             clock,
             settings,
             folder,
+            server,
             _simulator: simulator,
         };
         stage.store().await.close().await;
@@ -137,6 +157,12 @@ impl Stage {
 
     pub fn config_file(&self) -> PathBuf {
         self.folder.path().join("vigia.toml")
+    }
+
+    /// The server that the store is on.
+    #[allow(dead_code, reason = "who strikes a server plays elsewhere")]
+    pub fn server(&mut self) -> &mut Server {
+        self.server.as_mut().expect("the store is on a server")
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -235,12 +261,13 @@ pub fn price_at(position: &Position, margin: Sats, lost: f64) -> f64 {
     (price * 2.0).floor() / 2.0
 }
 
-fn config(simulator: &Simulator, windows: Windows) -> String {
+fn config(simulator: &Simulator, windows: Windows, url: &str) -> String {
     let Windows {
         validity_ms,
         safety_ms,
         stop_ms,
         store_ms,
+        lease_ms: [renew_ms, stop_sending_ms, expire_ms],
     } = windows;
     let (api, stream) = (simulator.api_url(), simulator.stream_url());
     format!(
@@ -249,7 +276,12 @@ fn config(simulator: &Simulator, windows: Windows) -> String {
 api_url = "{api}"
 stream_url = "{stream}"
 [store]
+url = "{url}"
 timeout_ms = {store_ms}
+[ownership]
+renew_ms = {renew_ms}
+stop_sending_ms = {stop_sending_ms}
+expire_ms = {expire_ms}
 [limits]
 requests_per_second = 200
 kept_for_commands = 100

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -53,13 +54,18 @@ pub struct Watchman {
 impl Stage {
     /// The command that serves this stage.
     pub fn run(&self) -> Command {
+        self.run_in(self.data_dir())
+    }
+
+    /// The command that serves this stage from another data folder, as on another machine.
+    pub fn run_in(&self, folder: &Path) -> Command {
         let mut command = vigia();
         command
             .arg("run")
             .arg("--config")
             .arg(self.config_file())
             .arg("--data-dir")
-            .arg(self.data_dir())
+            .arg(folder)
             .args(["--log-format", "json"]);
         command
     }
@@ -77,7 +83,8 @@ impl Stage {
 }
 
 impl Watchman {
-    fn of(mut command: Command, clock: Clock) -> Self {
+    /// Starts it by a command.
+    pub fn of(mut command: Command, clock: Clock) -> Self {
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -10,6 +10,8 @@ pub(crate) struct Model {
     pub(crate) holder: String,
     pub(crate) epoch: i64,
     pub(crate) claimed_at: DateTimeUtc,
+    pub(crate) instance: String,
+    pub(crate) expires_at: Option<DateTimeUtc>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -19,7 +19,7 @@ use super::{Next, record, reopen, send, store_failed};
 use crate::domain::execution::{Action, Before};
 use crate::domain::position::Position;
 use crate::domain::proof::Verdict;
-use crate::exchange::{ClosedTrade, ExchangeError, Readings, Spend};
+use crate::exchange::{ClosedTrade, ExchangeError, Rest, Spend};
 
 pub(super) use cross::{flipped, turned};
 
@@ -54,8 +54,8 @@ fn readings(action: Action) -> usize {
         | Action::AddMargin { .. }
         | Action::UpdateTp { .. }
         | Action::UpdateSl { .. } => 3,
-        Action::Open(_) | Action::Reopen(_) => Readings::TRADE,
-        Action::CrossReduce { .. } | Action::CrossOpen(_) => Readings::CROSS_ORDER,
+        Action::Open(_) | Action::Reopen(_) => Rest::TRADE_LOOKUP,
+        Action::CrossReduce { .. } | Action::CrossOpen(_) => Rest::CROSS_LOOKUP,
         Action::CrossClose { .. } | Action::CrossDeposit { .. } => 1,
     }
 }

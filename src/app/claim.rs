@@ -1,0 +1,198 @@
+//! Claiming the right to trade: by the lock on the data folder, and on a shared store by a lease.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::{open_vault, store_at};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::journal::Journal;
+use crate::store::folder::{DataFolder, FolderError, describe_holder};
+use crate::store::{Claim, Claimant, Epoch, Lease, Lost, Owner, Store, StoreError};
+
+/// How often a standby looks whether the right to trade is free, at least.
+const LOOK: Duration = Duration::from_millis(500);
+/// The end of a lease is waited out by so much more.
+const A_LITTLE: Duration = Duration::from_millis(5);
+
+/// What to do while another process has the right to trade.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Otherwise {
+    Fail,
+    Wait,
+}
+
+/// The right to trade.
+#[derive(Clone)]
+pub(super) enum Right {
+    /// Lasts as long as the folder is held.
+    Folder(Epoch),
+    /// Lasts as long as it is renewed.
+    Lease(Lease),
+}
+
+impl Right {
+    pub(super) fn journal(&self, store: Store) -> Journal {
+        match self {
+            Self::Folder(epoch) => Journal::new(store, *epoch),
+            Self::Lease(lease) => Journal::leased(store, lease.clone()),
+        }
+    }
+
+    /// Keeps it, until another process has it.
+    pub(super) async fn keep(self, store: Store) -> Lost {
+        match self {
+            Self::Folder(_) => std::future::pending().await,
+            Self::Lease(lease) => lease.keep(&store).await,
+        }
+    }
+
+    /// Lets the next one have it at once.
+    pub(super) async fn give_back(&self, store: &Store) {
+        if let Self::Lease(lease) = self
+            && let Err(error) = store.release_lease(lease.epoch()).await
+        {
+            tracing::warn!(event = "ownership.kept", %error, "it ends by itself");
+        }
+    }
+}
+
+/// Takes the data folder, opens the store, brings its tables up to date, and claims the right to
+/// trade.
+pub(super) async fn claim(
+    settings: &Settings,
+    clock: Clock,
+    otherwise: Otherwise,
+) -> Result<(DataFolder, Store, Right)> {
+    let holder = describe_holder(clock.utc());
+    let mut waiting = Waiting {
+        otherwise,
+        clock,
+        told: None,
+        since: None,
+    };
+    let folder = loop {
+        match DataFolder::lock(&settings.data_dir, &holder) {
+            Ok(folder) => break folder,
+            Err(FolderError::Held { holder }) if otherwise == Otherwise::Wait => {
+                waiting.tell(&holder);
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let store = store_at(settings, Some(open_vault(settings)?)).await?;
+    let claimed = if store.is_shared() {
+        let instance = folder.instance()?;
+        let claimant = Claimant {
+            holder: &holder,
+            instance: &instance,
+        };
+        lease(settings, &store, claimant, &mut waiting).await
+    } else {
+        by_folder(&store, &holder, clock).await
+    };
+    let right = match claimed {
+        Ok(right) => right,
+        Err(error) => {
+            store.close().await;
+            return Err(error.context(settings.database_name()));
+        }
+    };
+    waiting.over(&right);
+    Ok((folder, store, right))
+}
+
+async fn by_folder(store: &Store, holder: &str, clock: Clock) -> Result<Right> {
+    store.migrate().await?;
+    let epoch = store.claim_ownership(holder, clock.utc()).await?;
+    Ok(Right::Folder(epoch))
+}
+
+async fn lease(
+    settings: &Settings,
+    store: &Store,
+    claimant: Claimant<'_>,
+    waiting: &mut Waiting,
+) -> Result<Right> {
+    let terms = settings.lease_terms();
+    loop {
+        let asked_at = waiting.clock.mono();
+        let held = match try_lease(store, claimant, terms.expire).await {
+            Ok(Claim::Taken(epoch)) => {
+                let lease = Lease::new(epoch, terms, waiting.clock, asked_at);
+                return Ok(Right::Lease(lease));
+            }
+            Ok(Claim::Held(owner)) => owner,
+            // A standby outlives what it may wait for.
+            Err(error) if waiting.is_patient_with(&error) => {
+                tracing::warn!(event = "store.failed", %error, "asked again");
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if waiting.otherwise == Otherwise::Fail {
+            bail!(
+                "another vigia ({}) trades from this database: stop it, or start this one with \
+                 --standby to take over when it ends",
+                held.holder
+            );
+        }
+        waiting.tell(&held.holder);
+        tokio::time::sleep(until_free(&held)).await;
+    }
+}
+
+/// Tables are left alone while another process works with them.
+async fn try_lease(
+    store: &Store,
+    claimant: Claimant<'_>,
+    expire: Duration,
+) -> Result<Claim, StoreError> {
+    if let Some(owner) = store.leaseholder(claimant).await? {
+        return Ok(Claim::Held(owner));
+    }
+    store.migrate().await?;
+    store.claim_lease(claimant, expire).await
+}
+
+fn until_free(owner: &Owner) -> Duration {
+    let left = owner.expires_in.unwrap_or_default() + A_LITTLE;
+    left.min(LOOK)
+}
+
+/// A wait for another process's end, told once for each that is waited for.
+struct Waiting {
+    otherwise: Otherwise,
+    clock: Clock,
+    told: Option<String>,
+    since: Option<Duration>,
+}
+
+impl Waiting {
+    fn is_patient_with(&self, error: &StoreError) -> bool {
+        self.since.is_some() && matches!(error, StoreError::Unavailable { .. })
+    }
+
+    fn tell(&mut self, holder: &str) {
+        if self.told.as_deref() != Some(holder) {
+            tracing::info!(event = "ownership.waiting", holder);
+            self.told = Some(holder.to_owned());
+        }
+        self.since.get_or_insert(self.clock.mono());
+    }
+
+    fn over(&self, right: &Right) {
+        let waited = self
+            .since
+            .map(|since| self.clock.mono().saturating_sub(since));
+        let waited_ms = waited.map(|waited| waited.as_millis());
+        let epoch = match right {
+            Right::Folder(epoch) => *epoch,
+            Right::Lease(lease) => lease.epoch(),
+        };
+        tracing::info!(event = "ownership.taken", epoch = epoch.0, waited_ms);
+    }
+}

@@ -1,0 +1,16 @@
+//! The real program on a real server of PostgreSQL: two of it, one that trades; and the server
+//! itself stopped, killed and frozen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../crash/books.rs"]
+mod books;
+mod server;
+mod server_gone;
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../crash/stage.rs"]
+mod stage;
+mod standby;
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../crash/watchman.rs"]
+mod watchman;
