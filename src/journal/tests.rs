@@ -562,9 +562,13 @@ async fn whose_ownership_was_taken_sends_nothing_and_settles_nothing_of_the_new_
     let refused = Began::Refused(Refusal::Skip(SkipReason::NotOwner));
     assert_eq!(set.begin(id).await, refused);
     set.open(7, 1).await;
-    let fired = old.fire(set.decided(7, 7, 1), at(11)).await;
+    let fired = old
+        .fire(set.decided(7, 7, 1), Limits::default(), at(11))
+        .await;
     assert_eq!(fired.unwrap_err(), JournalError::NotOwner);
-    let fired = new.fire(set.decided(8, 7, 1), at(11)).await;
+    let fired = new
+        .fire(set.decided(8, 7, 1), Limits::default(), at(11))
+        .await;
     assert_eq!(
         fired.unwrap(),
         FireResult::Fired,
