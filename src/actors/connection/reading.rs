@@ -70,8 +70,14 @@ impl Connection {
                 self.read_in(pause, context);
                 self.step(LinkEvent::Read { requested_at }, context);
                 self.publish();
-                self.read_cross(context);
-                self.read_balance(context);
+                // The one that has waited longer first: there may be a place for one alone.
+                if self.balance_at <= self.cross_read_at {
+                    self.read_balance(context);
+                    self.read_cross(context);
+                } else {
+                    self.read_cross(context);
+                    self.read_balance(context);
+                }
             }
             Err(error) => self.reading_failed(&error, context),
         }
