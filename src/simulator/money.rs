@@ -154,6 +154,12 @@ pub(super) fn margin_of(quantity: i64, price: Price, leverage: Nano) -> i64 {
     sats((notional(quantity) * NANO).div_euclid(price.wide() * leverage.0.max(1)))
 }
 
+/// The same, rounded up.
+pub(super) fn margin_up(quantity: i64, price: Price, leverage: Nano) -> i64 {
+    let size = price.wide() * leverage.0.max(1);
+    sats((notional(quantity) * NANO + size - 1).div_euclid(size))
+}
+
 /// Quantity that a margin buys: `floor(M*l*P / S)`.
 pub(super) fn quantity_of(margin: i64, price: Price, leverage: Nano) -> i64 {
     sats((i128::from(margin) * leverage.0 * price.wide()).div_euclid(SATS * CENTS * NANO))

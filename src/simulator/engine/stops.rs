@@ -92,7 +92,9 @@ impl Engine {
         let account = self.account(key)?;
         match account.live_position(id) {
             Some(position) => Ok(position),
-            None if account.is_done(id) => rule("id", "the trade is already closed or canceled"),
+            None if account.is_done(id) => {
+                self.wrong_state("the trade is already closed or canceled")
+            }
             None => Err(Refusal::UnknownTrade),
         }
     }
