@@ -150,7 +150,10 @@ fn a_market_trade_and_its_profit() {
         (90_909, 909, 589_000)
     );
     assert_eq!(kinds(&mut x), [EventKind::Filled, EventKind::Closed]);
-    assert!(matches!(x.close(KEY, t.id, api(4)), Err(Refusal::WrongState(..))));
+    assert!(matches!(
+        x.close(KEY, t.id, api(4)),
+        Err(Refusal::WrongState(..))
+    ));
     assert_eq!(
         x.close(KEY, Uuid::nil(), api(4)),
         Err(Refusal::UnknownTrade)
