@@ -14,6 +14,8 @@ const SATS: i128 = 100_000_000;
 const CENTS: i128 = 100;
 /// The price tick of the exchange, 0.5 USD, in hundredths.
 const TICK: i64 = 50;
+/// US dollars traded over which the second, third and fourth fee tier begin.
+const TIER_VOLUMES: [i64; 3] = [250_000, 1_000_000, 5_000_000];
 /// Decimals kept of a leverage, a rate or a distance: nine.
 const NANO: i128 = 1_000_000_000;
 /// The fee rate, in ten-thousandths, from which the reserves are always taken (tier 1).
@@ -224,14 +226,10 @@ pub(super) fn fee(quantity: i64, price: Price, tier: u8) -> i64 {
     fee_at(quantity, price, rate)
 }
 
-/// Fee tier that a volume of 30 days reaches: over 250,000, 1,000,000 and 5,000,000 USD.
+/// Fee tier that a volume of 30 days reaches.
 pub(super) fn tier_of(volume: i64) -> u8 {
-    match volume {
-        ..=250_000 => 0,
-        ..=1_000_000 => 1,
-        ..=5_000_000 => 2,
-        _ => 3,
-    }
+    let passed = TIER_VOLUMES.iter().filter(|bound| volume > **bound);
+    passed.count() as u8
 }
 
 /// Fee reserve of one leg: always at the tier-1 rate.
