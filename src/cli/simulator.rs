@@ -34,6 +34,17 @@ pub(crate) struct Args {
     /// How often prices are pushed: `every-tick`, or so many times a second
     #[arg(long, default_value = "10")]
     cadence: Cadence,
+    /// Difference of ask and bid in USD: 0, or an even number
+    #[arg(long, value_name = "USD", default_value = "0")]
+    spread: f64,
+    /// Funding rate at the start: 0.0001 is 0.01 %, paid by longs every 8 hours of the tape
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "0.0001",
+        allow_negative_numbers = true
+    )]
+    funding_rate: f64,
     /// Without rate and socket limits
     #[arg(long)]
     no_limits: bool,
@@ -56,6 +67,8 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         speed: args.speed,
         cadence: args.cadence,
         start_paused: args.paused,
+        spread: args.spread,
+        funding_rate: args.funding_rate,
         limits: if args.no_limits {
             Limits::off()
         } else {

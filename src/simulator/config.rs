@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::choices::Choices;
 use super::limits::Limits;
 use super::pacing::{Cadence, Speed};
 use super::tape::Tape;
@@ -45,6 +46,8 @@ pub struct SimulatorConfig {
     pub spread: f64,
     /// Funding rate at the start: 0.0001 is 0.01 %, paid by longs every 8 hours of the tape.
     pub funding_rate: f64,
+    /// What is done where the protocol is unknown.
+    pub choices: Choices,
     /// Sign check over canonical JSON too: a body with spaces or `10.0` is then answered 401.
     pub strict_json: bool,
 }
@@ -64,6 +67,7 @@ impl Default for SimulatorConfig {
             seed: 1,
             spread: 0.0,
             funding_rate: 0.0001,
+            choices: Choices::default(),
             strict_json: false,
         }
     }

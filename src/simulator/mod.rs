@@ -20,6 +20,7 @@
 
 mod account;
 mod auth;
+mod choices;
 mod clock;
 mod config;
 mod control;
@@ -39,6 +40,7 @@ mod trade;
 mod wire;
 mod world;
 
+pub use choices::Choices;
 pub use config::{
     AccountConfig, ParseAccountError, ProtocolWindows, SimulatorConfig, TRADING_SCOPES,
 };

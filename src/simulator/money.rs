@@ -14,6 +14,8 @@ const SATS: i128 = 100_000_000;
 const CENTS: i128 = 100;
 /// The price tick of the exchange, 0.5 USD, in hundredths.
 const TICK: i64 = 50;
+/// US dollars traded over which the second, third and fourth fee tier begin.
+const TIER_VOLUMES: [i64; 3] = [250_000, 1_000_000, 5_000_000];
 /// Decimals kept of a leverage, a rate or a distance: nine.
 const NANO: i128 = 1_000_000_000;
 /// The fee rate, in ten-thousandths, from which the reserves are always taken (tier 1).
@@ -154,6 +156,12 @@ pub(super) fn margin_of(quantity: i64, price: Price, leverage: Nano) -> i64 {
     sats((notional(quantity) * NANO).div_euclid(price.wide() * leverage.0.max(1)))
 }
 
+/// The same, rounded up.
+pub(super) fn margin_up(quantity: i64, price: Price, leverage: Nano) -> i64 {
+    let size = price.wide() * leverage.0.max(1);
+    sats((notional(quantity) * NANO + size - 1).div_euclid(size))
+}
+
 /// Quantity that a margin buys: `floor(M*l*P / S)`.
 pub(super) fn quantity_of(margin: i64, price: Price, leverage: Nano) -> i64 {
     sats((i128::from(margin) * leverage.0 * price.wide()).div_euclid(SATS * CENTS * NANO))
@@ -218,14 +226,10 @@ pub(super) fn fee(quantity: i64, price: Price, tier: u8) -> i64 {
     fee_at(quantity, price, rate)
 }
 
-/// Fee tier that a volume of 30 days reaches: over 250,000, 1,000,000 and 5,000,000 USD.
+/// Fee tier that a volume of 30 days reaches.
 pub(super) fn tier_of(volume: i64) -> u8 {
-    match volume {
-        ..=250_000 => 0,
-        ..=1_000_000 => 1,
-        ..=5_000_000 => 2,
-        _ => 3,
-    }
+    let passed = TIER_VOLUMES.iter().filter(|bound| volume > **bound);
+    passed.count() as u8
 }
 
 /// Fee reserve of one leg: always at the tier-1 rate.

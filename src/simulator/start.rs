@@ -18,6 +18,9 @@ use super::tape::{Tape, Tick};
 use super::world::World;
 use super::{server, stream};
 
+/// Largest funding rate, either way: 10 % every 8 hours.
+const MAX_FUNDING_RATE: f64 = 0.1;
+
 /// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
@@ -191,6 +194,10 @@ async fn prepare(
             .filter(|half| half.on_tick())
             .ok_or_else(|| invalid("spread", "0, or an even number of dollars from 2"))?,
     };
+    if !(-MAX_FUNDING_RATE..=MAX_FUNDING_RATE).contains(&config.funding_rate) {
+        let problem = format!("from -{MAX_FUNDING_RATE} to {MAX_FUNDING_RATE}");
+        return Err(invalid("funding_rate", &problem));
+    }
     let bind = |source| SimulatorError::Bind {
         address: config.listen,
         source,

@@ -75,6 +75,7 @@ impl World {
     pub(super) fn new(config: &SimulatorConfig, first: Price, half_spread: Price) -> Self {
         let mut engine = Engine::new(config.seed, first, half_spread);
         engine.funding_rate = config.funding_rate;
+        engine.choices = config.choices;
         for account in &config.accounts {
             engine.add_account(account.clone());
         }

@@ -1,6 +1,7 @@
 //! The simulated exchange, seen from outside: real sockets, real signatures.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod choices;
 mod client;
 mod control;
 mod cross;

@@ -54,6 +54,7 @@ impl Engine {
             fixing,
         };
         let nano = Engine::nano(rate);
+        let to_margin = self.choices.funding_revenue_to_margin;
         let mut changed = Vec::new();
         let keys: Vec<String> = self.accounts.keys().cloned().collect();
         for key in keys {
@@ -71,6 +72,9 @@ impl Engine {
                 if fee > 0 {
                     // A trade keeps at least a satoshi, so that its leverage stays a number.
                     trade.margin = (trade.margin - fee).max(1);
+                    trade.reprice();
+                } else if to_margin {
+                    trade.margin -= fee;
                     trade.reprice();
                 } else {
                     account.balance -= fee;

@@ -53,6 +53,12 @@ impl Engine {
                 self.emit(key, EventKind::Filled, &trade);
             }
             Some(Outcome::Exit(event, exit)) => {
+                let stopped = matches!(event, EventKind::Stoploss | EventKind::Takeprofit);
+                let side = account.live[position].side;
+                let exit = match stopped && self.choices.stops_exit_at_quote {
+                    true => self.exit_quote(side),
+                    false => exit,
+                };
                 // Cannot be refused: the trade was found running a line ago.
                 let _ = self.settle(key, position, exit, event, cause);
             }

@@ -19,6 +19,7 @@ use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 use super::account::Account;
+use super::choices::Choices;
 use super::config::AccountConfig;
 use super::cross::{Order, Position};
 use super::ledger::{Ledger, LedgerEntry, LedgerKind, LedgerSource};
@@ -28,14 +29,13 @@ use super::trade::Trade;
 pub(super) use cross::NewOrder;
 pub(super) use orders::{NewTrade, Size, Stop};
 
-/// Most open and running trades of one account.
-pub(super) const MAX_LIVE_TRADES: usize = 50;
-
 /// Why a command was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Against a rule: what, and the field of the request that is to blame.
     Rule(String, Option<&'static str>),
+    /// The trade or order is there, but not in a state that allows the command.
+    WrongState(String, u16),
     /// No such trade or order of this account.
     UnknownTrade,
 }
@@ -137,6 +137,7 @@ pub(super) struct Engine {
     pub(super) settlements: Vec<Settlement>,
     pub(super) last: Price,
     pub(super) funding_rate: f64,
+    pub(super) choices: Choices,
     half_spread: Price,
     schedule: funding::Schedule,
     outbox: Vec<Event>,
@@ -151,6 +152,7 @@ impl Engine {
             settlements: Vec::new(),
             last,
             funding_rate: 0.0001,
+            choices: Choices::default(),
             half_spread,
             schedule: funding::Schedule::default(),
             outbox: Vec::new(),
@@ -163,6 +165,26 @@ impl Engine {
         let (user_id, cross_id) = (self.next_id(), self.next_id());
         self.accounts
             .insert(config.key.clone(), Account::new(config, user_id, cross_id));
+    }
+
+    fn wrong_state<T>(&self, message: &str) -> Result<T, Refusal> {
+        let status = self.choices.wrong_state_status;
+        Err(Refusal::WrongState(message.to_owned(), status))
+    }
+
+    /// Refuses a `clientId` that is in use, where that is chosen.
+    fn check_client_id(&self, key: &str, id: Option<&str>) -> Result<(), Refusal> {
+        let (true, Some(id), Some(account)) =
+            (self.choices.unique_client_ids, id, self.accounts.get(key))
+        else {
+            return Ok(());
+        };
+        let trades = account.live.iter().map(|trade| &trade.client_id);
+        let orders = account.cross.open.iter().map(|order| &order.client_id);
+        if trades.chain(orders).any(|used| used.as_deref() == Some(id)) {
+            return rule("clientId", "the clientId is in use");
+        }
+        Ok(())
     }
 
     /// What a buyer pays.

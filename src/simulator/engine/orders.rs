@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Cause, Engine, EventKind, MAX_LIVE_TRADES, Refusal, rule};
+use super::{Cause, Engine, EventKind, Refusal, rule};
 use crate::simulator::ledger::LedgerKind;
 use crate::simulator::money::{self, Nano, Price, Side};
 use crate::simulator::trade::{Trade, TradeState, TradeType};
@@ -47,7 +47,8 @@ impl Engine {
         order: NewTrade,
         cause: Cause,
     ) -> Result<Trade, Refusal> {
-        let last = self.last;
+        let (last, most) = (self.last, self.choices.max_live_trades);
+        self.check_client_id(key, order.client_id.as_deref())?;
         let price = order.limit.unwrap_or_else(|| self.quote(order.side));
         let mut trade = self.draft(&order, price, cause)?;
         self.check_new_stops(&mut trade, &order)?;
@@ -56,11 +57,8 @@ impl Engine {
         trade.maintenance = opening + money::reserve(trade.quantity, trade.liquidation);
         let debit = trade.margin + trade.maintenance;
         let account = self.account(key)?;
-        if account.live.len() >= MAX_LIVE_TRADES {
-            return rule(
-                "type",
-                format!("at most {MAX_LIVE_TRADES} open and running trades"),
-            );
+        if account.live.len() >= most {
+            return rule("type", format!("at most {most} open and running trades"));
         }
         if account.balance < debit {
             return rule("quantity", "insufficient balance");
@@ -93,6 +91,9 @@ impl Engine {
         }
         let leverage = Nano::from_f64(order.leverage);
         let (quantity, margin) = match order.size {
+            Size::Quantity(quantity) if self.choices.margin_rounds_up => {
+                (quantity, money::margin_up(quantity, price, leverage))
+            }
             Size::Quantity(quantity) => (quantity, money::margin_of(quantity, price, leverage)),
             Size::Margin(margin) => (money::quantity_of(margin, price, leverage), margin),
         };
@@ -243,8 +244,10 @@ impl Engine {
         let account = self.account(key)?;
         match account.live_position(id) {
             Some(position) if account.live[position].state == state => Ok(position),
-            Some(_) => rule("id", "the trade is not in a state that allows this"),
-            None if account.is_done(id) => rule("id", "the trade is already closed or canceled"),
+            Some(_) => self.wrong_state("the trade is not in a state that allows this"),
+            None if account.is_done(id) => {
+                self.wrong_state("the trade is already closed or canceled")
+            }
             None => Err(Refusal::UnknownTrade),
         }
     }

@@ -73,7 +73,7 @@ impl Engine {
         Ok(trade)
     }
 
-    /// The stops that came with a new order; take-profit first, the stop is checked against it.
+    /// The stops that came with a new order.
     pub(super) fn check_new_stops(
         &self,
         trade: &mut Trade,
@@ -92,7 +92,9 @@ impl Engine {
         let account = self.account(key)?;
         match account.live_position(id) {
             Some(position) => Ok(position),
-            None if account.is_done(id) => rule("id", "the trade is already closed or canceled"),
+            None if account.is_done(id) => {
+                self.wrong_state("the trade is already closed or canceled")
+            }
             None => Err(Refusal::UnknownTrade),
         }
     }
@@ -118,24 +120,20 @@ fn apply_stop(
             trade.stoploss = Price::ZERO;
             trade.trailing = None;
         }
+        // Never beyond the take-profit: that is always on the other side of `from`.
         Stop::Fixed(price) => {
-            let (valid, beyond_tp) = match trade.side {
+            let liquidation = trade.liquidation;
+            let (valid, range) = match trade.side {
                 Side::Buy => (
-                    trade.liquidation <= price && price < from,
-                    !trade.takeprofit.is_zero() && price >= trade.takeprofit,
+                    liquidation <= price && price < from,
+                    format!("from {liquidation:?} to below {from:?}"),
                 ),
                 Side::Sell => (
-                    from < price && price <= trade.liquidation,
-                    !trade.takeprofit.is_zero() && price <= trade.takeprofit,
+                    from < price && price <= liquidation,
+                    format!("above {from:?} to {liquidation:?}"),
                 ),
             };
-            if !valid || beyond_tp {
-                let liquidation = trade.liquidation;
-                let range = match (trade.side, trade.takeprofit) {
-                    (Side::Buy, Price::ZERO) => format!("from {liquidation:?} to below {from:?}"),
-                    (Side::Buy, tp) => format!("from {liquidation:?} to below {:?}", from.min(tp)),
-                    (Side::Sell, tp) => format!("above {:?} to {liquidation:?}", from.max(tp)),
-                };
+            if !valid {
                 return rule(field, format!("the stop-loss must be {range}"));
             }
             trade.stoploss = price;
@@ -167,19 +165,14 @@ fn apply_takeprofit(
         trade.takeprofit = Price::ZERO;
         return Ok(());
     }
-    let stop_set = !trade.stoploss.is_zero();
-    let valid = match trade.side {
+    let (valid, range) = match trade.side {
         Side::Buy => {
-            price > from && price > trade.entry_price && !(stop_set && trade.stoploss >= price)
+            let above = from.max(trade.entry_price);
+            (price > above, format!("above {above:?}"))
         }
-        Side::Sell => price < from && !(stop_set && trade.stoploss <= price),
+        Side::Sell => (price < from, format!("below {from:?}")),
     };
     if !valid {
-        let range = match (trade.side, trade.stoploss) {
-            (Side::Buy, stop) => format!("above {:?}", from.max(trade.entry_price).max(stop)),
-            (Side::Sell, Price::ZERO) => format!("below {from:?}"),
-            (Side::Sell, stop) => format!("below {:?}", from.min(stop)),
-        };
         return rule(field, format!("the take-profit must be {range}"));
     }
     trade.takeprofit = price;

@@ -150,7 +150,10 @@ fn a_market_trade_and_its_profit() {
         (90_909, 909, 589_000)
     );
     assert_eq!(kinds(&mut x), [EventKind::Filled, EventKind::Closed]);
-    assert!(matches!(x.close(KEY, t.id, api(4)), Err(Refusal::Rule(..))));
+    assert!(matches!(
+        x.close(KEY, t.id, api(4)),
+        Err(Refusal::WrongState(..))
+    ));
     assert_eq!(
         x.close(KEY, Uuid::nil(), api(4)),
         Err(Refusal::UnknownTrade)
@@ -378,7 +381,7 @@ fn funding_revenue_goes_to_the_balance() {
 #[test]
 fn the_fifty_first_trade_and_an_empty_balance_are_refused() {
     let mut x = engine(100_000.0, 50_000_000);
-    for _ in 0..MAX_LIVE_TRADES {
+    for _ in 0..x.choices.max_live_trades {
         x.place(KEY, order(Side::Buy, None), api(1)).unwrap();
     }
     assert!(x.place(KEY, order(Side::Buy, None), api(1)).is_err());

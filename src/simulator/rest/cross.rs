@@ -55,14 +55,15 @@ fn shown(engine: &Engine, key: &str) -> Value {
     })
 }
 
-/// Reads something of the caller's cross account.
-fn read(call: &Call<'_>, read: impl FnOnce(&Cross) -> Value) -> Answer {
+/// Reads something of the caller's cross account; what has ended after the given time is not
+/// listed yet.
+fn read(call: &Call<'_>, read: impl FnOnce(&Cross, i64) -> Value) -> Answer {
     let engine = lock(&call.world.engine);
     let account = engine
         .accounts
         .get(call.key)
         .ok_or_else(|| ApiError::bad("key", "no such account"))?;
-    Ok(read(&account.cross))
+    Ok(read(&account.cross, call.shown_until(&engine)))
 }
 
 pub(super) fn place(call: &Call<'_>) -> Answer {
@@ -119,7 +120,7 @@ pub(super) fn position(call: &Call<'_>) -> Answer {
 }
 
 pub(super) fn open(call: &Call<'_>) -> Answer {
-    read(call, |cross| {
+    read(call, |cross, _| {
         let newest_first = cross.open.iter().rev();
         newest_first
             .map(|order| to_json(&CrossOrderView::new(order)))
@@ -129,10 +130,11 @@ pub(super) fn open(call: &Call<'_>) -> Answer {
 
 pub(super) fn filled(call: &Call<'_>) -> Answer {
     let page = Page::parse(&call.query)?;
-    read(call, |cross| {
+    read(call, |cross, shown| {
         let orders = cross.done.iter().rev();
         page.cut(
-            orders.filter(|order| order.state == OrderState::Filled),
+            orders
+                .filter(|order| order.state == OrderState::Filled && order.ended_at <= Some(shown)),
             |order| order.ended_at.unwrap_or_default(),
             |order| to_json(&CrossOrderView::new(order)),
         )
@@ -141,7 +143,7 @@ pub(super) fn filled(call: &Call<'_>) -> Answer {
 
 pub(super) fn transfers(call: &Call<'_>) -> Answer {
     let page = Page::parse(&call.query)?;
-    read(call, |cross| {
+    read(call, |cross, _| {
         page.cut(
             cross.transfers.iter().rev(),
             |transfer| transfer.time,
@@ -155,7 +157,7 @@ pub(super) fn transfers(call: &Call<'_>) -> Answer {
 
 pub(super) fn funding_fees(call: &Call<'_>) -> Answer {
     let page = Page::parse(&call.query)?;
-    read(call, |cross| {
+    read(call, |cross, _| {
         page.cut(
             cross.funding_fees.iter().rev(),
             |fee| fee.time,

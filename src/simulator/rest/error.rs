@@ -121,6 +121,14 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Rule(message, Some(field)) => ApiError::bad(field, message),
             Refusal::Rule(message, None) => ApiError::new(400, "BAD_REQUEST", &message),
+            Refusal::WrongState(message, status) => {
+                let code = match status {
+                    404 => "NOT_FOUND",
+                    409 => "CONFLICT",
+                    _ => "BAD_REQUEST",
+                };
+                ApiError::new(status, code, &message)
+            }
             Refusal::UnknownTrade => ApiError::new(404, "NOT_FOUND", "Not found"),
         }
     }

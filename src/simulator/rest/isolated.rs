@@ -145,11 +145,12 @@ fn ended(call: &Call<'_>, state: TradeState) -> Answer {
         .accounts
         .get(call.key)
         .map(|account| account.done.as_slice());
+    let shown = call.shown_until(&engine);
     let newest_first = trades
         .unwrap_or_default()
         .iter()
         .rev()
-        .filter(|trade| trade.state == state);
+        .filter(|trade| trade.state == state && trade.closed_at <= Some(shown));
     Ok(page.cut(
         newest_first,
         |trade| trade.closed_at.unwrap_or_default(),

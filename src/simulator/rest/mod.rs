@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::auth;
 use super::clock::http_date;
-use super::engine::Cause;
+use super::engine::{Cause, Engine};
 use super::faults::{Fault, Place};
 use super::world::{World, lock};
 
@@ -62,6 +62,16 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Until when lists of what has ended reach.
+    pub(super) fn shown_until(&self, engine: &Engine) -> i64 {
+        let lag = i64::try_from(engine.choices.closed_lag.as_millis()).unwrap_or(i64::MAX);
+        if lag == 0 {
+            // Ends are dated a millisecond apart, which may be ahead of the clock.
+            return i64::MAX;
+        }
+        self.world.now_ms().saturating_sub(lag)
+    }
+
     /// The cause of a change, at `now`.
     pub(super) fn cause(&self, now: i64) -> Cause {
         Cause {

@@ -257,7 +257,9 @@ fn topics(value: Value) -> Result<Vec<Topic>, RpcError> {
 /// All or nothing: one topic that may not be had refuses the whole request.
 fn subscribe(world: &World, caller: &Caller, value: Value) -> Result<Value, RpcError> {
     let mut topics = topics(value)?;
-    if topics.iter().any(|topic| topic.scope().is_some()) {
+    let silent = lock(&world.engine).choices.silent_private_topics
+        && lock(&world.hub).session(caller.id).is_none();
+    if !silent && topics.iter().any(|topic| topic.scope().is_some()) {
         let (_, _, permissions) = session(world, caller)?;
         for scope in topics.iter().filter_map(|topic| topic.scope()) {
             if !permissions.iter().any(|have| have == scope) {

@@ -4,8 +4,7 @@ use uuid::Uuid;
 
 use super::super::orders::MAX_QUANTITY;
 use super::super::{
-    Cause, Engine, Event, LedgerKind, MAX_LIVE_TRADES, News, OrderEvent, PositionEvent, Refusal,
-    rule,
+    Cause, Engine, Event, LedgerKind, News, OrderEvent, PositionEvent, Refusal, rule,
 };
 use crate::simulator::cross::{Cross, Order, OrderState, OrderType, Position};
 use crate::simulator::money::{self, Price, Side, cross as maths};
@@ -34,7 +33,8 @@ impl Engine {
                 format!("quantity must be from 1 to {MAX_QUANTITY}"),
             );
         }
-        let last = self.last;
+        self.check_client_id(key, new.client_id.as_deref())?;
+        let (last, most) = (self.last, self.choices.max_live_trades);
         let price = new.limit.unwrap_or_else(|| self.quote(new.side));
         let order = Order {
             id: self.next_id(),
@@ -58,8 +58,8 @@ impl Engine {
         if new.limit.is_none() {
             return self.execute(key, order, OrderEvent::New, LedgerKind::CrossFilled, cause);
         }
-        if account.cross.open.len() >= MAX_LIVE_TRADES {
-            return rule("type", format!("at most {MAX_LIVE_TRADES} open orders"));
+        if account.cross.open.len() >= most {
+            return rule("type", format!("at most {most} open orders"));
         }
         account.cross.open.push(order.clone());
         self.record_order(key, cause, LedgerKind::CrossOpened, &order);
@@ -78,7 +78,7 @@ impl Engine {
         let cross = &mut self.account(key)?.cross;
         let Some(index) = cross.open.iter().position(|order| order.id == id) else {
             return if cross.done.iter().any(|order| order.id == id) {
-                rule("id", "the order is already filled or canceled")
+                self.wrong_state("the order is already filled or canceled")
             } else {
                 Err(Refusal::UnknownTrade)
             };
@@ -111,7 +111,7 @@ impl Engine {
     ) -> Result<Order, Refusal> {
         let position = self.account(key)?.cross.position;
         if position.is_flat() {
-            return Err(Refusal::Rule("there is no position to close".into(), None));
+            return self.wrong_state("there is no position to close");
         }
         let price = self.exit_quote(position.side());
         let order = self.closing_order(position, OrderType::Market, price, cause);

@@ -290,7 +290,7 @@ fn cancelling_one_and_all() {
     );
     assert!(matches!(
         x.cross_cancel(KEY, first, api(2)),
-        Err(Refusal::Rule(..))
+        Err(Refusal::WrongState(..))
     ));
     assert_eq!(
         x.cross_cancel(KEY, Uuid::nil(), api(2)),
