@@ -1,0 +1,11 @@
+//! The job queue: BullMQ on a real Redis with the real npm package at the other end, and the table.
+
+mod bull;
+mod cli;
+mod network;
+mod node;
+mod outages;
+mod redis_server;
+mod stage;
+mod table;
+mod waiting;
