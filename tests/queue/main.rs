@@ -5,6 +5,9 @@ mod cli;
 mod network;
 mod node;
 mod outages;
+#[allow(dead_code)] // not all of it is needed here
+#[path = "../postgres/server.rs"]
+mod postgres_server;
 mod redis_server;
 mod stage;
 mod table;

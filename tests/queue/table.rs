@@ -1,6 +1,5 @@
 //! The queue in the service's own database: the same semantics, on a real SQLite file.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,13 +13,51 @@ use vigia::clock::Clock;
 use vigia::queue::table::{Database, DatabaseError, TableQueue, Work};
 use vigia::queue::{Backoff, JobQueue, JobState, Link, NewJob, Outcome, QueueOptions};
 
+use crate::postgres_server::Server;
 use crate::stage::{QUEUE, Works, done, options};
 use crate::waiting::until;
+
+/// Makes a test of each story for each kind of database.
+macro_rules! with_both {
+    ($($story:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(super::Stage::new(None).await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                let server = crate::postgres_server::Server::start();
+                super::$story(super::Stage::new(Some(server)).await).await;
+            })*
+        }
+    };
+}
+
+with_both!(
+    a_job_is_handed_out_as_soon_as_it_is_added_and_its_outcome_is_kept,
+    the_more_urgent_goes_first_none_before_all_and_equals_in_their_order,
+    attempts_and_backoff_are_those_of_the_job,
+    a_delayed_job_comes_when_it_is_due_without_anybody_looking,
+    what_another_process_adds_is_found_by_looking,
+    the_last_hundred_and_fifty_are_kept_unless_a_job_says_otherwise,
+    a_job_of_an_own_id_is_added_once,
+    setting_aside_and_handing_back_cost_no_attempt,
+    a_long_job_keeps_its_lease,
+    an_abandoned_job_comes_back_once_and_then_fails,
+    whoever_is_alone_takes_up_at_once_what_a_death_left,
+    closing_hands_back_what_was_not_begun,
+    a_flood_of_one_automation_leaves_the_next_its_turn,
+    an_outage_of_the_database_loses_nothing,
+);
 
 /// A database with the tables of the service.
 struct Stage {
     _folder: TempDir,
-    path: PathBuf,
+    _server: Option<Server>,
+    url: String,
     database: Arc<Direct>,
 }
 
@@ -78,18 +115,21 @@ fn job() -> NewJob {
 }
 
 impl Stage {
-    async fn new() -> Self {
+    async fn new(server: Option<Server>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vigia.db");
-        let store = vigia::store::Store::open(path.to_str().unwrap(), None)
-            .await
-            .unwrap();
+        let url = match &server {
+            Some(server) => server.url(),
+            None => format!("sqlite://{}?mode=rwc", path.display()),
+        };
+        let store = vigia::store::Store::open(&url, None).await.unwrap();
         store.migrate().await.unwrap();
         store.close().await;
-        let database = Arc::new(Direct(connect(&path).await));
+        let database = Arc::new(Direct(connect(&url).await));
         Self {
             _folder: folder,
-            path,
+            _server: server,
+            url,
             database,
         }
     }
@@ -109,10 +149,12 @@ impl Stage {
     }
 }
 
-async fn connect(path: &std::path::Path) -> DatabaseConnection {
-    let url = format!("sqlite://{}", path.display());
+async fn connect(url: &str) -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new(url);
     options.max_connections(1);
+    if url.starts_with("postgres") {
+        options.set_schema_search_path("vigia");
+    }
     sea_orm::Database::connect(options).await.unwrap()
 }
 
@@ -124,9 +166,7 @@ async fn is(queue: &JobQueue, id: &str, state: JobState) {
     .await;
 }
 
-#[tokio::test]
-async fn a_job_is_handed_out_as_soon_as_it_is_added_and_its_outcome_is_kept() {
-    let stage = Stage::new().await;
+async fn a_job_is_handed_out_as_soon_as_it_is_added_and_its_outcome_is_kept(stage: Stage) {
     let queue = stage.queue(no_poll());
     let works = Works::start(&queue, |job| {
         let data: Value = serde_json::from_str(&job.data).unwrap();
@@ -156,9 +196,7 @@ async fn a_job_is_handed_out_as_soon_as_it_is_added_and_its_outcome_is_kept() {
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn the_more_urgent_goes_first_none_before_all_and_equals_in_their_order() {
-    let stage = Stage::new().await;
+async fn the_more_urgent_goes_first_none_before_all_and_equals_in_their_order(stage: Stage) {
     let queue = stage.queue(options());
     let mut ids = vec![];
     for priority in [8, 1, 0, 8, 0, 2_097_151, 1] {
@@ -173,9 +211,7 @@ async fn the_more_urgent_goes_first_none_before_all_and_equals_in_their_order() 
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn attempts_and_backoff_are_those_of_the_job() {
-    let stage = Stage::new().await;
+async fn attempts_and_backoff_are_those_of_the_job(stage: Stage) {
     let queue = stage.queue(no_poll());
     let works = Works::start(&queue, |job| {
         Outcome::Retry(format!("attempt {}", job.attempts_made + 1))
@@ -202,9 +238,7 @@ async fn attempts_and_backoff_are_those_of_the_job() {
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn a_delayed_job_comes_when_it_is_due_without_anybody_looking() {
-    let stage = Stage::new().await;
+async fn a_delayed_job_comes_when_it_is_due_without_anybody_looking(stage: Stage) {
     let queue = stage.queue(no_poll());
     let works = Works::start(&queue, done);
     let begun = Instant::now();
@@ -218,24 +252,20 @@ async fn a_delayed_job_comes_when_it_is_due_without_anybody_looking() {
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn what_another_process_adds_is_found_by_looking() {
-    let stage = Stage::new().await;
+async fn what_another_process_adds_is_found_by_looking(stage: Stage) {
     let works = Works::start(&stage.queue(options()), done);
     until("consumer", || async {
         (works.health().link == Link::Connected).then_some(())
     })
     .await;
-    let other = Arc::new(Direct(connect(&stage.path).await));
+    let other = Arc::new(Direct(connect(&stage.url).await));
     let other = JobQueue::Table(TableQueue::new(other, options(), false, Clock::start()));
     let id = other.add(job()).await.unwrap().id;
     works.saw(&id).await;
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn the_last_hundred_and_fifty_are_kept_unless_a_job_says_otherwise() {
-    let stage = Stage::new().await;
+async fn the_last_hundred_and_fifty_are_kept_unless_a_job_says_otherwise(stage: Stage) {
     let queue = stage.queue(options());
     let works = Works::start(&queue, |job| match job.priority {
         1 => Outcome::Failed("as told".to_owned()),
@@ -284,9 +314,7 @@ async fn the_last_hundred_and_fifty_are_kept_unless_a_job_says_otherwise() {
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn a_job_of_an_own_id_is_added_once() {
-    let stage = Stage::new().await;
+async fn a_job_of_an_own_id_is_added_once(stage: Stage) {
     let queue = stage.queue(options());
     let own = || NewJob {
         id: Some("close-7".to_owned()),
@@ -311,19 +339,20 @@ async fn a_job_of_an_own_id_is_added_once() {
     );
 }
 
-#[tokio::test]
-async fn setting_aside_and_handing_back_cost_no_attempt() {
-    static TIMES: AtomicU32 = AtomicU32::new(0);
-    let stage = Stage::new().await;
+async fn setting_aside_and_handing_back_cost_no_attempt(stage: Stage) {
+    let times = Arc::new(AtomicU32::new(0));
     let queue = stage.queue(no_poll());
-    let works = Works::with(&queue, |taken| async move {
-        match TIMES.fetch_add(1, Ordering::SeqCst) {
-            0 => taken.settle(Outcome::Later(Duration::from_millis(300))),
-            1 => taken.settle(Outcome::Released),
-            2 => drop(taken),
-            _ => {
-                let outcome = done(&taken.job);
-                taken.settle(outcome);
+    let works = Works::with(&queue, move |taken| {
+        let times = Arc::clone(&times);
+        async move {
+            match times.fetch_add(1, Ordering::SeqCst) {
+                0 => taken.settle(Outcome::Later(Duration::from_millis(300))),
+                1 => taken.settle(Outcome::Released),
+                2 => drop(taken),
+                _ => {
+                    let outcome = done(&taken.job);
+                    taken.settle(outcome);
+                }
             }
         }
     });
@@ -343,9 +372,7 @@ async fn setting_aside_and_handing_back_cost_no_attempt() {
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn a_long_job_keeps_its_lease() {
-    let stage = Stage::new().await;
+async fn a_long_job_keeps_its_lease(stage: Stage) {
     let queue = stage.queue_of(short(), false);
     let works = Works::with(&queue, |taken| async move {
         tokio::time::sleep(Duration::from_millis(3500)).await;
@@ -358,9 +385,7 @@ async fn a_long_job_keeps_its_lease() {
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn an_abandoned_job_comes_back_once_and_then_fails() {
-    let stage = Stage::new().await;
+async fn an_abandoned_job_comes_back_once_and_then_fails(stage: Stage) {
     let queue = stage.queue_of(short(), false);
     let id = queue.add(job()).await.unwrap().id;
     // Dropped as by a death: nothing is handed back.
@@ -388,9 +413,7 @@ async fn an_abandoned_job_comes_back_once_and_then_fails() {
     assert!(works.close().await);
 }
 
-#[tokio::test]
-async fn whoever_is_alone_takes_up_at_once_what_a_death_left() {
-    let stage = Stage::new().await;
+async fn whoever_is_alone_takes_up_at_once_what_a_death_left(stage: Stage) {
     let queue = stage.queue(options());
     queue.add(job()).await.unwrap();
     let mut consumer = queue.consume();
@@ -402,9 +425,7 @@ async fn whoever_is_alone_takes_up_at_once_what_a_death_left() {
     assert!(begun.elapsed() < Duration::from_secs(2), "leases last 30 s");
 }
 
-#[tokio::test]
-async fn closing_hands_back_what_was_not_begun() {
-    let stage = Stage::new().await;
+async fn closing_hands_back_what_was_not_begun(stage: Stage) {
     let queue = stage.queue(options());
     for number in 0..4 {
         let data = json!({ "automationId": number.to_string() });
@@ -425,9 +446,7 @@ async fn closing_hands_back_what_was_not_begun() {
 }
 
 /// 10,000 jobs of one automation wait; a job of another comes, and is handed out at once.
-#[tokio::test]
-async fn a_flood_of_one_automation_leaves_the_next_its_turn() {
-    let stage = Stage::new().await;
+async fn a_flood_of_one_automation_leaves_the_next_its_turn(stage: Stage) {
     stage
         .sql(&format!(
             "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) \
@@ -464,9 +483,7 @@ async fn a_flood_of_one_automation_leaves_the_next_its_turn() {
     assert_eq!(next.job.key.id.as_ref(), "flood-5");
 }
 
-#[tokio::test]
-async fn an_outage_of_the_database_loses_nothing() {
-    let stage = Stage::new().await;
+async fn an_outage_of_the_database_loses_nothing(stage: Stage) {
     let queue = stage.queue(options());
     let (go, gone) = tokio::sync::watch::channel(false);
     let works = Works::with(&queue, move |taken| {

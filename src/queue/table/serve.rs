@@ -104,11 +104,9 @@ enum Turn {
 impl Hands {
     /// Does all that is to be done now. Returns how long nothing will be.
     async fn step(&mut self, stopping: bool) -> Result<Duration, QueueError> {
-        if let Some(lease) = self.unknown.take() {
-            if let Err(error) = self.shared.hand_back(lease.clone()).await {
-                self.unknown = Some(lease);
-                return Err(error);
-            }
+        if let Some(lease) = self.unknown.clone() {
+            self.shared.hand_back(lease).await?;
+            self.unknown = None;
         }
         self.record().await?;
         self.renew().await?;
@@ -134,14 +132,11 @@ impl Hands {
 
     async fn record(&mut self) -> Result<(), QueueError> {
         while let Some((hand, outcome)) = self.unrecorded.front() {
-            if let Some(row) = self.rows.get(hand) {
-                if !self.shared.record(row, outcome).await? {
-                    tracing::warn!(
-                        event = "job.unsettled",
-                        job = row.id,
-                        error = "its lease ran out"
-                    );
-                }
+            if let Some(row) = self.rows.get(hand)
+                && !self.shared.record(row, outcome).await?
+            {
+                let error = "its lease ran out";
+                tracing::warn!(event = "job.unsettled", job = row.id, error);
             }
             self.rows.remove(hand);
             self.unrecorded.pop_front();

@@ -1,5 +1,6 @@
 //! Failures: attempts and backoff as the producer set them, final ones at once, unreadable data.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -147,8 +148,8 @@ async fn a_final_failure_is_not_attempted_again(stage: Stage) {
 }
 
 async fn a_failed_job_runs_again_by_hand_and_a_delayed_one_at_once(stage: Stage) {
-    static TRIES: AtomicU32 = AtomicU32::new(0);
-    let works = stage.work(|job| match TRIES.fetch_add(1, Ordering::SeqCst) {
+    let tries = AtomicU32::new(0);
+    let works = stage.work(move |job| match tries.fetch_add(1, Ordering::SeqCst) {
         0 | 2 => Outcome::Failed("not now".to_owned()),
         _ => done(job),
     });
@@ -250,15 +251,18 @@ async fn bad_data_fails_its_job_and_no_other(stage: Stage) {
 }
 
 async fn setting_aside_and_handing_back_cost_no_attempt(stage: Stage) {
-    static TIMES: AtomicU32 = AtomicU32::new(0);
-    let act = |taken: vigia::queue::Taken| async move {
-        match TIMES.fetch_add(1, Ordering::SeqCst) {
-            0 => taken.settle(Outcome::Later(Duration::from_millis(300))),
-            1 => taken.settle(Outcome::Released),
-            2 => drop(taken),
-            _ => {
-                let outcome = done(&taken.job);
-                taken.settle(outcome);
+    let times = Arc::new(AtomicU32::new(0));
+    let act = move |taken: vigia::queue::Taken| {
+        let times = Arc::clone(&times);
+        async move {
+            match times.fetch_add(1, Ordering::SeqCst) {
+                0 => taken.settle(Outcome::Later(Duration::from_millis(300))),
+                1 => taken.settle(Outcome::Released),
+                2 => drop(taken),
+                _ => {
+                    let outcome = done(&taken.job);
+                    taken.settle(outcome);
+                }
             }
         }
     };
