@@ -3,6 +3,8 @@
 //! `config/default.toml` holds and explains all keys; a file given with `--config` is laid over it,
 //! then the environment.
 
+mod queue;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +20,8 @@ use crate::domain::restart::RestartPolicy;
 use crate::exchange::{Network, RateLimit, SocketLimits, StreamWindows};
 use crate::store::LeaseTerms;
 use crate::telemetry::LogFormat;
+
+pub use queue::{QueueBackend, QueueSettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -68,6 +72,7 @@ pub struct Settings {
     connection: ConnectionSettings,
     price: PriceSettings,
     execution: ExecutionSettings,
+    pub queue: QueueSettings,
     supervision: SupervisionSettings,
     health: HealthSettings,
     stop: StopSettings,
@@ -178,9 +183,10 @@ pub fn process_environment(name: &str) -> Option<String> {
 }
 
 /// Environment variables and the keys they replace.
-const FROM_ENVIRONMENT: [(&str, &[&str]); 4] = [
+const FROM_ENVIRONMENT: [(&str, &[&str]); 5] = [
     ("VIGIA_DATA_DIR", &["data_dir"]),
     ("DATABASE_URL", &["store", "url"]),
+    ("REDIS_URL", &["queue", "redis_url"]),
     ("LN_MARKETS_API_URL", &["networks", "mainnet", "api_url"]),
     (
         "LN_MARKETS_STREAM_URL",
@@ -268,6 +274,9 @@ impl Settings {
         }
         if let Some(problem) = self.lease_terms().problem() {
             return Err(refuse("ownership.expire_ms", problem.to_owned()));
+        }
+        if let Some((key, problem)) = self.queue.wrong() {
+            return Err(refuse(key, problem));
         }
         if self.limits.kept_for_commands >= self.limits.requests_per_second {
             let problem = "it must be under limits.requests_per_second, or nothing is ever read";
