@@ -16,6 +16,7 @@ use crate::actors::{NetworkShared, Parts, PriceCell, Shared, Stop, Supervisor};
 use crate::clock::Clock;
 use crate::config::{Settings, Tuning};
 use crate::exchange::{ExchangeClock, RateBudget, Rest, SocketBudget};
+use crate::queue::JobQueue;
 use crate::store::folder::DataFolder;
 use crate::store::{Lost, Store, Vault};
 use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start, watchdog};
@@ -110,6 +111,7 @@ pub struct Prepared {
     /// Networks by name.
     pub networks: HashMap<String, Arc<NetworkShared>>,
     tuning: Tuning,
+    jobs: JobQueue,
     right: Right,
     folder: DataFolder,
 }
@@ -149,11 +151,13 @@ impl Prepared {
             };
             networks.insert(name.clone(), Arc::new(shared));
         }
+        let jobs = jobs::job_queue(settings, &store, clock)?;
         Ok(Self {
             clock,
             store,
             networks,
             tuning,
+            jobs,
             right,
             folder,
         })
@@ -176,6 +180,7 @@ impl Prepared {
             events: Events::default(),
             journal: self.right.journal(self.store.clone()),
             store: self.store,
+            jobs: self.jobs,
             dry_run,
             trading: trading.handle(),
             io: System::current().arbiter().clone(),

@@ -14,6 +14,7 @@ use toml::{Table, Value};
 
 use crate::domain::backoff::Curve;
 use crate::domain::connection::LinkWindows;
+use crate::domain::jobs::DeskLimits;
 use crate::domain::price::Freshness;
 use crate::domain::proof::ProofWindows;
 use crate::domain::restart::RestartPolicy;
@@ -409,6 +410,8 @@ impl Settings {
             health_period: ms(self.health.period_ms),
             health_lines: self.health.every_account,
             stop_deadline: ms(self.stop.deadline_ms),
+            desk: self.queue.desk(),
+            queue: self.queue.name.clone(),
         }
     }
 }
@@ -433,6 +436,8 @@ pub struct Tuning {
     pub health_period: Duration,
     pub health_lines: usize,
     pub stop_deadline: Duration,
+    pub desk: DeskLimits,
+    pub queue: String,
 }
 
 fn ms(milliseconds: u64) -> Duration {

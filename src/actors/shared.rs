@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix::ArbiterHandle;
 use arc_swap::ArcSwap;
 
-use super::{AuditLog, Connection, HealthReporter, Intake, PriceFeed};
+use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed};
 use crate::clock::Clock;
 use crate::config::Tuning;
 use crate::domain::connection::{Health, Transport};
@@ -22,6 +22,7 @@ use crate::domain::rules::Lineage;
 use crate::domain::units::{Price, Sats};
 use crate::exchange::{ExchangeClock, Network, RateBudget, Rest, SocketBudget};
 use crate::journal::Journal;
+use crate::queue::{self, JobQueue};
 use crate::store::Store;
 use crate::supervision::Slot;
 use crate::telemetry::{AccountTag, Events};
@@ -46,6 +47,12 @@ pub struct Shared {
     pub io: ArbiterHandle,
     /// The present intake.
     pub intake: Slot<Intake>,
+    /// Where jobs come from.
+    pub jobs: JobQueue,
+    /// How the queue of jobs is, as its taker sees it.
+    pub jobs_health: ArcSwap<queue::Health>,
+    /// The present desk of jobs.
+    pub job_desk: Slot<JobDesk>,
     /// The present audit log.
     pub audit_log: Slot<AuditLog>,
     /// The present health reporter.
@@ -67,6 +74,7 @@ pub struct Parts {
     pub events: Events,
     pub store: Store,
     pub journal: Journal,
+    pub jobs: JobQueue,
     pub dry_run: bool,
     pub trading: ArbiterHandle,
     pub io: ArbiterHandle,
@@ -85,7 +93,10 @@ impl Shared {
             dry_run: parts.dry_run,
             trading: parts.trading,
             io: parts.io,
+            jobs: parts.jobs,
+            jobs_health: ArcSwap::default(),
             intake: Slot::new("intake"),
+            job_desk: Slot::new("job desk"),
             audit_log: Slot::new("audit log"),
             health: Slot::new("health reporter"),
             networks: parts.networks,

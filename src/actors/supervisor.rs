@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 
 use super::connection::{Connection, FeedStarted, Plans};
 use super::intake::{Drain, Intake, Served};
+use super::job_desk::{CloseDesk, JobDesk};
 use super::shared::{Account, Shared, View};
 use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed};
 use crate::domain::connection::{Health, Transport};
@@ -46,6 +47,7 @@ enum Part {
     AuditLog,
     HealthReporter,
     Intake,
+    JobDesk,
     Feed(String),
     Connection(AccountId),
 }
@@ -62,6 +64,7 @@ pub struct Supervisor {
     audit_log: Option<Child<AuditLog>>,
     health_reporter: Option<Child<HealthReporter>>,
     intake: Option<Child<Intake>>,
+    job_desk: Option<Child<JobDesk>>,
     feeds: HashMap<String, Child<PriceFeed>>,
     connections: HashMap<AccountId, Child<Connection>>,
     plans: HashMap<AccountId, Vec<AutomationPlan>>,
@@ -79,6 +82,7 @@ impl Supervisor {
             audit_log: None,
             health_reporter: None,
             intake: None,
+            job_desk: None,
             feeds: HashMap::new(),
             connections: HashMap::new(),
             plans: HashMap::new(),
@@ -92,6 +96,7 @@ impl Supervisor {
             Part::AuditLog => "audit_log".to_owned(),
             Part::HealthReporter => "health_reporter".to_owned(),
             Part::Intake => "intake".to_owned(),
+            Part::JobDesk => "job_desk".to_owned(),
             Part::Feed(network) => format!("price_feed/{network}"),
             Part::Connection(id) => {
                 let accounts = self.shared.accounts.load();
@@ -140,6 +145,12 @@ impl Supervisor {
                 let child = start(&trading, &name, generation, end, exits, make);
                 self.shared.intake.fill(child.addr().clone());
                 self.intake = Some(child);
+            }
+            Part::JobDesk => {
+                let make = move |_: &mut _| JobDesk::new(shared);
+                let child = start(&io, &name, generation, end, exits, make);
+                self.shared.job_desk.fill(child.addr().clone());
+                self.job_desk = Some(child);
             }
             Part::Feed(network) => {
                 let Some(of) = self.shared.networks.get(&network).cloned() else {
@@ -193,6 +204,7 @@ impl Supervisor {
             Part::AuditLog => self.shared.audit_log.clear(),
             Part::HealthReporter => self.shared.health.clear(),
             Part::Intake => self.shared.intake.clear(),
+            Part::JobDesk => self.shared.job_desk.clear(),
             Part::Feed(network) => {
                 if let Some(network) = self.shared.networks.get(network) {
                     network.feed.clear();
@@ -398,6 +410,7 @@ impl Actor for Supervisor {
         self.start_part(Part::AuditLog, context);
         self.start_part(Part::HealthReporter, context);
         self.start_part(Part::Intake, context);
+        self.start_part(Part::JobDesk, context);
         self.refresh(context);
     }
 }
@@ -462,6 +475,10 @@ impl Handler<Stop> for Supervisor {
         let shared = Arc::clone(&self.shared);
         let draining = async move {
             let deadline = shared.clock.mono() + shared.tuning.stop_deadline;
+            // Jobs first: what runs is settled with the queue, what has not begun is handed back.
+            // Where the desk is being restarted, their leases run out.
+            let closing = shared.job_desk.ask(CloseDesk(shared.tuning.stop_deadline));
+            let _ = tokio::time::timeout(shared.tuning.stop_deadline, closing).await;
             // What was given out just before may not be in hand yet.
             let mut calm = 0;
             while calm < DRAIN_CALM && shared.clock.mono() < deadline {
@@ -477,6 +494,7 @@ impl Handler<Stop> for Supervisor {
         let drained = |left, supervisor: &mut Self, context: &mut Context<Self>| {
             supervisor.connections.clear();
             supervisor.feeds.clear();
+            supervisor.job_desk = None;
             supervisor.intake = None;
             supervisor.audit_log = None;
             supervisor.health_reporter = None;
@@ -508,6 +526,7 @@ mod crash {
                 Some(Part::AuditLog) => drop(self.shared.audit_log.tell(crash)),
                 Some(Part::HealthReporter) => drop(self.shared.health.tell(crash)),
                 Some(Part::Intake) => drop(self.shared.intake.tell(crash)),
+                Some(Part::JobDesk) => drop(self.shared.job_desk.tell(crash)),
                 Some(Part::Feed(network)) => drop(self.shared.networks[network].feed.tell(crash)),
                 Some(Part::Connection(id)) => {
                     if let Some(child) = self.connections.get(id) {

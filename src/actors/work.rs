@@ -14,7 +14,7 @@ use crate::domain::execution::{Action, Before, Danger, Decision, Intent, Reopeni
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::domain::proof::Reading;
 use crate::domain::rules::Rule;
-use crate::journal::{Execution, Journal, JournalError};
+use crate::journal::{Execution, Journal, JournalError, Source};
 
 /// What is to be done next about an execution.
 #[derive(Clone, Debug)]
@@ -79,6 +79,8 @@ pub struct Work {
     pub account: Arc<Account>,
     /// Its automation.
     pub automation: AutomationId,
+    /// What caused it.
+    pub source: Source,
     /// Its rule; `None` where the automation is gone or its rule has changed.
     pub rule: Option<Arc<Rule>>,
     /// Its position.
@@ -116,11 +118,40 @@ impl Work {
             id,
             account,
             automation: plan.id.clone(),
+            source: Source::Live,
             rule: Some(Arc::clone(&plan.rule)),
             position,
             decision,
             danger,
             tick_at,
+            step: Step::Send,
+            attempts: 0,
+            unread: 0,
+            doubted: false,
+            deaths: 0,
+        }
+    }
+
+    /// What a job asks for, just written down.
+    pub fn of_job(
+        id: ExecutionId,
+        account: Arc<Account>,
+        automation: AutomationId,
+        rule: Arc<Rule>,
+        position: PositionId,
+        decision: Decision,
+        danger: Danger,
+    ) -> Self {
+        Self {
+            id,
+            account,
+            automation,
+            source: Source::Job,
+            rule: Some(rule),
+            position,
+            decision,
+            danger,
+            tick_at: None,
             step: Step::Send,
             attempts: 0,
             unread: 0,
@@ -147,6 +178,14 @@ impl Work {
         matches!(self.step, Step::Send) && adds && in_doubt.contains(&self.position)
     }
 
+    /// Attempts to send that it may take here: a job's attempts are its producer's to choose.
+    pub fn most_attempts(&self, live: u32) -> u32 {
+        match self.source {
+            Source::Live => live,
+            Source::Job => 1,
+        }
+    }
+
     /// The execution that takes this one's place.
     #[must_use]
     pub fn instead(self, id: ExecutionId, decision: Decision) -> Self {
@@ -168,6 +207,7 @@ impl Work {
             id: row.id,
             account,
             automation: row.automation,
+            source: row.source,
             rule,
             position: row.position,
             danger: Danger::unknown(row.decision.rule),

@@ -15,6 +15,7 @@ mod ending;
 mod error;
 mod execution;
 mod fire;
+mod jobs;
 mod legs;
 mod limits;
 mod queries;

@@ -169,7 +169,7 @@ impl Journal {
         self.list_executions(query).await
     }
 
-    async fn list_executions(
+    pub(super) async fn list_executions(
         &self,
         query: sea_orm::Select<execution::Entity>,
     ) -> Result<Listed<Execution>, JournalError> {

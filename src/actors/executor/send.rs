@@ -9,7 +9,9 @@ use super::super::shared::{Account, Shared};
 use super::super::work::{Step, Work};
 use super::command::{self, Applied};
 use super::{Next, fallback, prove, record, reopen, store_failed};
-use crate::domain::execution::{self, Action, Before, LastLook, Sight, SkipReason, State};
+use crate::domain::execution::{
+    self, Action, Before, LastLook, Sight, SkipReason, State, UNAVAILABLE,
+};
 use crate::domain::position::MarginMode;
 use crate::domain::units::Sats;
 use crate::exchange::{Class, ExchangeError, Spend};
@@ -290,9 +292,9 @@ pub(super) async fn not_sent(
 ) -> Next {
     obey(shared, &work.account, error);
     work.attempts += 1;
-    if work.attempts >= shared.tuning.attempts {
+    if work.attempts >= work.most_attempts(shared.tuning.attempts) {
         let evidence = json!({ "attempts": work.attempts, "error": error.to_string() });
-        let reason = format!("exchange_unavailable: {error}");
+        let reason = format!("{UNAVAILABLE}: {error}");
         return record::fail(shared, work, reason, evidence).await;
     }
     let (now, roll) = (shared.clock.mono(), shared.clock.roll());

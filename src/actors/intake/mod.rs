@@ -22,6 +22,7 @@ use actix::prelude::*;
 
 use super::connection::ExecutionEnded;
 use super::executor::{Executor, Finished, Run, Verdict};
+use super::job_desk::JobMoved;
 use super::shared::Shared;
 use super::work::Work;
 use crate::domain::ids::{AccountId, ExecutionId, PositionId};
@@ -194,6 +195,7 @@ impl Intake {
         match verdict {
             Verdict::Ended(ended) => {
                 self.known.remove(&work.id);
+                self.shared.job_desk.tell(JobMoved::Ended(work.id));
                 let automation = work.automation;
                 work.account.connection.tell(ExecutionEnded {
                     automation,
@@ -203,6 +205,8 @@ impl Intake {
             }
             Verdict::Instead { ended, work: other } => {
                 self.known.remove(&work.id);
+                let moved = JobMoved::Instead(work.id, other.id);
+                self.shared.job_desk.tell(moved);
                 work.account.connection.tell(ExecutionEnded {
                     automation: work.automation,
                     ended,
@@ -210,7 +214,11 @@ impl Intake {
                 });
                 self.submit(*other);
             }
-            Verdict::Again { work, at } => self.park(*work, at, context),
+            Verdict::Again { work, at } => {
+                // No place of a job is held meanwhile.
+                self.shared.job_desk.tell(JobMoved::Parked(work.id));
+                self.park(*work, at, context);
+            }
         }
         self.dispatch(context);
     }

@@ -166,7 +166,7 @@ fn metric(rule: &Rule, position: Option<&Position>, at: Price) -> (&'static str,
 }
 
 /// What a rule wants, as audit entries name it.
-fn wanted(rule: &Rule, fallback: bool) -> &'static str {
+pub fn wanted(rule: &Rule, fallback: bool) -> &'static str {
     match (rule, Intent::of(rule, fallback)) {
         (Rule::TpSl(rule), _) => rule.action.as_str(),
         (_, Intent::Close) => "close_position",

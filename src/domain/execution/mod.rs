@@ -17,7 +17,7 @@ use super::units::Sats;
 
 pub use action::{Action, Opening};
 pub use danger::Danger;
-pub use decision::{Decision, Intent, Seen};
+pub use decision::{Decision, Intent, Seen, wanted};
 pub use last_look::{CLOSE_ROW_AGE, LastLook, REDUCE_ROW_AGE, Sight, last_look, planned};
 pub use reopening::{MOST_AGE, MOST_MOVE, Reopening, stops_in_range};
 
@@ -107,6 +107,26 @@ pub fn live_trigger_key(
 ) -> String {
     format!("live:{automation}:{position}:{rule_version}:{episode}")
 }
+
+/// The key of a job, of which each of its executions' keys begins. A job's id may hold anything: its
+/// length keeps one job's keys from being another's.
+pub fn job_key(queue: &str, id: &str, added_at: i64) -> String {
+    format!("job:{queue}:{added_at}:{}:{id}", id.len())
+}
+
+/// The key under which what a job asks for a position is one execution, however often the job is
+/// attempted.
+pub fn job_trigger_key(job: &str, position: PositionId) -> String {
+    format!("{job}:{position}")
+}
+
+/// Whether what failed for this reason may succeed when it is tried again.
+pub fn is_worth_retrying(reason: &str) -> bool {
+    reason.starts_with(UNAVAILABLE)
+}
+
+/// How reasons begin that are the exchange's own trouble.
+pub const UNAVAILABLE: &str = "exchange_unavailable";
 
 /// The key of what is done where an execution could not do what it should.
 pub fn fallback_key(of: &str) -> String {

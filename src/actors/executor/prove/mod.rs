@@ -16,7 +16,7 @@ use super::super::connection::{Learned, refusal_of};
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
 use super::{Next, record, reopen, send, store_failed};
-use crate::domain::execution::{Action, Before};
+use crate::domain::execution::{Action, Before, UNAVAILABLE};
 use crate::domain::position::Position;
 use crate::domain::proof::Verdict;
 use crate::exchange::{ClosedTrade, ExchangeError, Rest, Spend};
@@ -166,9 +166,9 @@ async fn not_yet(shared: &Shared, work: Work, proof: &str) -> Next {
         return record::fail(shared, work, format!("rejected: {refusal}"), evidence).await;
     }
     let (now, attempts) = (shared.clock.utc(), work.attempts + 1);
-    if attempts >= shared.tuning.attempts {
+    if attempts >= work.most_attempts(shared.tuning.attempts) {
         let evidence = json!({ "attempts": attempts, "proof": proof });
-        return record::fail(shared, work, "exchange_unavailable".to_owned(), evidence).await;
+        return record::fail(shared, work, UNAVAILABLE.to_owned(), evidence).await;
     }
     match shared.journal.back_to_planned(work.id, proof, now).await {
         Ok(()) => Next::step(Work { attempts, ..work }, Step::Send),

@@ -1,0 +1,313 @@
+//! The plan of a job: which positions it concerns now, and the execution of each, written down by
+//! its first attempt and taken up by every later one.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::super::shared::{Row, Shared};
+use super::super::work::Work;
+use super::check::Checked;
+use crate::domain::execution::{self, Danger, Decision, Seen, State};
+use crate::domain::ids::{ExecutionId, PositionId};
+use crate::domain::rules::{Rule, Subject};
+use crate::journal::{Execution, FireResult, JournalError, NewExecution, OpenedEpisode};
+use crate::queue::Outcome;
+
+/// What a job comes to.
+#[derive(Clone, Default)]
+pub(super) struct Plan {
+    /// Executions to be carried out.
+    pub(super) works: Vec<Work>,
+    /// Executions of others that do what this job asks for, and have not ended.
+    pub(super) others: Vec<ExecutionId>,
+    /// Executions whose end is told.
+    pub(super) report_on: Vec<ExecutionId>,
+    /// What is told of positions that come to no execution.
+    pub(super) remarks: Vec<Value>,
+}
+
+/// Makes or takes up a job's plan.
+pub(super) async fn plan(shared: &Shared, checked: &Checked) -> Result<Plan, Outcome> {
+    let retry = |error: JournalError| Outcome::Retry(error.to_string());
+    let (queue, key) = (&shared.tuning.queue, &checked.key);
+    let job = execution::job_key(queue, &key.id, key.added_at);
+    let rows = shared.journal.plan_of(&job).await.map_err(retry)?;
+    if !rows.is_empty() {
+        return take_up(shared, checked, rows).await;
+    }
+    let sight = look(shared, checked)?;
+    if checked.automation.live {
+        fire(shared, checked, sight).await
+    } else {
+        freeze(shared, checked, sight, job).await
+    }
+}
+
+/// What an earlier attempt planned: what has failed is planned anew, what is done stays done.
+async fn take_up(
+    shared: &Shared,
+    checked: &Checked,
+    rows: Vec<Execution>,
+) -> Result<Plan, Outcome> {
+    let mut plan = Plan::default();
+    for row in rows {
+        let (id, fallback) = (row.id, row.decision.fallback);
+        plan.report_on.push(id);
+        let again = match row.state {
+            State::Planned | State::Sending => true,
+            // In its place another was carried out, which speaks for both.
+            State::Failed if !fallback && is_replaced(shared, &row).await? => false,
+            State::Failed => shared
+                .journal
+                .plan_anew(id)
+                .await
+                .map_err(|error| Outcome::Retry(error.to_string()))?,
+            State::Done | State::Uncertain | State::Skipped => false,
+        };
+        if again {
+            let (account, rule) = (Arc::clone(&checked.account), Arc::clone(&checked.rule));
+            plan.works.push(Work::recovered(row, account, Some(rule)));
+        }
+    }
+    Ok(plan)
+}
+
+async fn is_replaced(shared: &Shared, row: &Execution) -> Result<bool, Outcome> {
+    let key = execution::fallback_key(&row.trigger_key);
+    let found = shared.journal.plan_of(&row.trigger_key).await;
+    let rows = found.map_err(|error| Outcome::Retry(error.to_string()))?;
+    Ok(rows.iter().any(|row| row.trigger_key == key))
+}
+
+/// One thing that the job may act on, and whether its rule is true there.
+struct Considered {
+    position: PositionId,
+    row: Option<Row>,
+    reached: bool,
+}
+
+struct Look {
+    seen: Seen,
+    considered: Vec<Considered>,
+    remarks: Vec<Value>,
+}
+
+/// Evaluates the rule once, now, for all positions or for the one that is asked for.
+fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
+    let account = &checked.account;
+    let (now, view) = (shared.clock.mono(), account.view.load_full());
+    let name = &account.tag.name;
+    let read_at = view
+        .read_at
+        .filter(|at| now.saturating_sub(*at) < shared.tuning.link.book_blind);
+    if read_at.is_none() {
+        let what = format!("the positions of account {name} cannot be read now");
+        return Err(Outcome::Retry(what));
+    }
+    let price = &account.network.price;
+    let Some(seen) = price.usable(now, &shared.tuning.freshness) else {
+        let what = "no source confirms the price now".to_owned();
+        return Err(Outcome::Retry(what));
+    };
+    let rule = &checked.rule;
+    let mut look = Look {
+        seen,
+        considered: vec![],
+        remarks: vec![],
+    };
+    if rule.is_entry() {
+        look.considered.push(Considered {
+            position: PositionId::MARKET,
+            row: None,
+            reached: rule.is_reached(Subject::Market, seen.price),
+        });
+        return Ok(look);
+    }
+    let lineage = account.lineage.load_full();
+    // A trade that was reopened meanwhile is the one that is meant.
+    let asked = checked.payload.position.map(|id| lineage.latest(id));
+    let rows = view
+        .rows
+        .iter()
+        .filter(|row| asked.is_none_or(|id| row.position.id == id));
+    for row in rows {
+        if !rule.is_for(&row.position, &lineage) {
+            continue;
+        }
+        look.considered.push(Considered {
+            position: row.position.id,
+            reached: rule.is_reached((&row.position).into(), seen.price),
+            row: Some(row.clone()),
+        });
+    }
+    if let Some(id) = asked.filter(|_| look.considered.is_empty()) {
+        look.remarks.push(json!({
+            "positionId": id, "status": "skipped", "reason": "position_gone",
+        }));
+    }
+    Ok(look)
+}
+
+/// A job for an automation that acts by itself uses its present episode: whichever comes first, the
+/// effect is one.
+async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Outcome> {
+    let retry = |error: JournalError| Outcome::Retry(error.to_string());
+    let (journal, automation) = (&shared.journal, &checked.automation);
+    let (now, version) = (shared.clock.utc(), automation.rule_version);
+    let mut plan = Plan {
+        remarks: look.remarks,
+        ..Plan::default()
+    };
+    for considered in look.considered {
+        if !considered.reached {
+            plan.remarks
+                .push(not_reached(&checked.rule, &considered, look.seen));
+            continue;
+        }
+        let id = considered.position;
+        let opened = journal.open_episode(&automation.id, id, version, 1, now);
+        let episode = match opened.await.map_err(retry)? {
+            OpenedEpisode::Armed { episode } => episode,
+            OpenedEpisode::Fired { execution, .. } => {
+                before(shared, &mut plan, execution).await?;
+                continue;
+            }
+        };
+        let (work, new) = intent(checked, &considered, look.seen, episode);
+        let result = journal.fire(new, checked.rule.limits(), now).await;
+        match result.map_err(retry)? {
+            FireResult::Fired => {
+                plan.report_on.push(work.id);
+                plan.works.push(work);
+            }
+            FireResult::FiredBefore(execution) => before(shared, &mut plan, execution).await?,
+            limit => plan.remarks.push(limited(id, limit)),
+        }
+    }
+    Ok(plan)
+}
+
+/// The present episode has fired: its execution is waited for, or was carried out already.
+async fn before(shared: &Shared, plan: &mut Plan, id: ExecutionId) -> Result<(), Outcome> {
+    let row = shared.journal.execution(id).await;
+    let row = row.map_err(|error| Outcome::Retry(error.to_string()))?;
+    if row.state.is_final() {
+        plan.remarks.push(json!({
+            "executionId": id, "positionId": row.position, "action": row.decision.wanted,
+            "status": "skipped", "reason": "already_executed",
+        }));
+    } else {
+        plan.others.push(id);
+        plan.report_on.push(id);
+    }
+    Ok(())
+}
+
+/// A job for an automation that acts by jobs alone: one execution for each position where the rule
+/// is true now, all written down at once.
+async fn freeze(
+    shared: &Shared,
+    checked: &Checked,
+    look: Look,
+    job: String,
+) -> Result<Plan, Outcome> {
+    let mut plan = Plan {
+        remarks: look.remarks,
+        ..Plan::default()
+    };
+    let (mut works, mut rows) = (vec![], vec![]);
+    for considered in look.considered {
+        if considered.reached {
+            let (work, new) = intent(checked, &considered, look.seen, 0);
+            works.push(work);
+            rows.push(new);
+        } else {
+            plan.remarks
+                .push(not_reached(&checked.rule, &considered, look.seen));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(plan);
+    }
+    let (now, limits) = (shared.clock.utc(), checked.rule.limits());
+    let frozen = shared.journal.freeze_plan(job, rows, limits, now).await;
+    let results = frozen.map_err(|error| Outcome::Retry(error.to_string()))?;
+    for (work, result) in works.into_iter().zip(results) {
+        match result {
+            FireResult::Fired => {
+                plan.report_on.push(work.id);
+                plan.works.push(work);
+            }
+            FireResult::FiredBefore(id) => before(shared, &mut plan, id).await?,
+            limit => plan.remarks.push(limited(work.position, limit)),
+        }
+    }
+    Ok(plan)
+}
+
+fn intent(
+    checked: &Checked,
+    considered: &Considered,
+    seen: Seen,
+    episode: i64,
+) -> (Work, NewExecution) {
+    let (rule, automation) = (&checked.rule, &checked.automation);
+    let position = considered.row.as_ref().map(|row| &row.position);
+    let subject = position.map_or(Subject::Market, Subject::Position);
+    let decision = Decision::of(rule, subject, seen);
+    let new = NewExecution {
+        id: ExecutionId(uuid::Uuid::now_v7()),
+        automation: automation.id.clone(),
+        account: automation.account_id.clone(),
+        user: automation.user_id.clone(),
+        position: considered.position,
+        rule_version: automation.rule_version,
+        episode,
+        action: execution::planned(rule, false, position),
+        decision: decision.clone(),
+    };
+    let work = Work::of_job(
+        new.id,
+        Arc::clone(&checked.account),
+        automation.id.clone(),
+        Arc::clone(rule),
+        considered.position,
+        decision,
+        Danger::of(rule.kind(), position, seen.price),
+    );
+    (work, new)
+}
+
+fn not_reached(rule: &Rule, considered: &Considered, seen: Seen) -> Value {
+    if let Rule::AutoEntry(entry) = rule {
+        return json!({
+            "status": "pending", "reason": "price_not_triggered",
+            "currentPrice": seen.price, "triggerPrice": entry.trigger,
+        });
+    }
+    let position = considered.row.as_ref().map(|row| &row.position);
+    let subject = position.map_or(Subject::Market, Subject::Position);
+    let decision = Decision::of(rule, subject, seen);
+    json!({
+        "positionId": considered.position, "status": "skipped", "reason": "condition_not_met",
+        "metric": decision.metric, "metricValue": decision.metric_value,
+        "threshold": decision.threshold, "currentPrice": seen.price,
+    })
+}
+
+fn limited(position: PositionId, limit: FireResult) -> Value {
+    let until: Option<DateTime<Utc>> = match limit {
+        FireResult::LimitReached { until } => Some(until),
+        _ => None,
+    };
+    let reason = if until.is_some() {
+        "daily_limit"
+    } else {
+        "completed"
+    };
+    json!({
+        "positionId": position, "status": "skipped", "reason": reason, "until": until,
+    })
+}
