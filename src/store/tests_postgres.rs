@@ -343,3 +343,37 @@ async fn a_lease_that_is_not_renewed_stops_its_owner_before_another_can_have_it(
     let lost = lease.keep(&fixture.store).await;
     assert_eq!(lost.holder.as_deref(), Some(BETA.holder));
 }
+
+#[tokio::test]
+#[ignore = "waits out a real timeout"]
+async fn a_process_that_is_stopped_inside_a_transaction_keeps_nobody_from_the_right() {
+    let fixture = Fixture::on_a_server().await;
+    let claimed = fixture.store.claim_lease(ALPHA, TERMS.expire).await;
+    assert_eq!(claimed.unwrap(), Claim::Taken(Epoch(1)));
+    let (held, holding) = tokio::sync::oneshot::channel();
+    let patient = fixture.store.with_patience(Duration::from_secs(60));
+    let stopped = patient.write(Kind::Several, move |db| {
+        Box::pin(async move {
+            db.execute_unprepared("UPDATE owners SET holder = holder")
+                .await?;
+            let _ = held.send(());
+            std::future::pending::<Result<(), StoreError>>().await
+        })
+    });
+    let other = fixture.second().await.with_patience(Duration::from_secs(6));
+    let claiming = async {
+        holding.await.unwrap();
+        loop {
+            match other.claim_lease(BETA, TERMS.expire).await {
+                Ok(claim) => break claim,
+                Err(StoreError::Unavailable { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let claiming = tokio::time::timeout(Duration::from_secs(9), claiming);
+    tokio::select! {
+        stopped = stopped => panic!("{stopped:?}"),
+        claim = claiming => assert_eq!(claim.unwrap(), Claim::Taken(Epoch(2))),
+    }
+}
