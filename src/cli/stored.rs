@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::context::{Context, Terminal};
-use super::{
-    Global, account, audit, automation, execution, import, job, key, migrate, rule_check,
-};
+use super::{Global, account, audit, automation, execution, import, job, key, migrate, rule_check};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;

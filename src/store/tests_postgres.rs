@@ -123,6 +123,38 @@ async fn what_cannot_be_reached_is_told_at_once_and_without_the_password() {
 }
 
 #[tokio::test]
+async fn over_tls_the_server_is_who_its_certificate_says_or_it_is_refused() {
+    let mut fixture = Fixture::on_a_server().await;
+    let server = fixture.server.as_mut().unwrap();
+    let authority = server.make_certificate();
+    fixture.sql("ALTER SYSTEM SET ssl = on").await;
+    let server = fixture.server.as_mut().unwrap();
+    server.stop();
+    server.start_again();
+    let url = fixture.url();
+    let known = format!("sslrootcert={}", authority.display());
+    let used = "SELECT version AS it FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    for mode in ["require", "verify-full"] {
+        let url = format!("{url}?sslmode={mode}&{known}");
+        let store = Store::open(&url, None).await.unwrap();
+        let version = store.read(async |db| one_text(db, used).await).await;
+        assert_eq!(version.unwrap(), "TLSv1.3", "{mode}");
+        assert!(store.accounts().await.unwrap().rows.is_empty());
+        store.close().await;
+    }
+    for (url, why) in [
+        (format!("{url}?sslmode=verify-full"), "an unknown authority"),
+        (
+            format!("{url}?sslmode=verify-full&{known}").replace("127.0.0.1", "localhost"),
+            "another name",
+        ),
+    ] {
+        let error = Store::open(&url, None).await.expect_err(why).to_string();
+        assert!(error.contains("TLS"), "{why}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn two_that_migrate_at_once_do_not_meet() {
     let fixture = Fixture::on_a_server().await;
     fixture.sql("DROP SCHEMA vigia CASCADE").await;
