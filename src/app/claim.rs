@@ -135,8 +135,8 @@ async fn lease(
         };
         if waiting.otherwise == Otherwise::Fail {
             bail!(
-                "another vigia ({}) trades from this database: stop it, or start this one with \
-                 --standby to take over when it ends",
+                "another vigia ({}) trades from this database: stop it, or let `vigia run \
+                 --standby` wait for its end and take over",
                 held.holder
             );
         }

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::context::{Context, Terminal};
-use super::{Global, account, audit, automation, execution, job, key, migrate, rule_check};
+use super::{Global, account, audit, automation, execution, import, job, key, migrate, rule_check};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::journal::Journal;
 use crate::store::folder::{DataFolder, describe_holder};
-use crate::store::{Epoch, Store};
+use crate::store::{Claimant, Epoch, Store};
 
 /// What can be done with the store alone.
 #[derive(Debug, clap::Subcommand)]
@@ -23,6 +23,7 @@ pub(crate) enum Stored {
     Job(job::JobArgs),
     Audit(audit::AuditArgs),
     Migrate(migrate::MigrateArgs),
+    Import(import::ImportArgs),
     Key(key::KeyArgs),
 }
 
@@ -52,6 +53,9 @@ pub(crate) async fn carry_out(
     // Before the store is opened: these need none.
     match command {
         Stored::Key(args) => return key::run(&args.command, &settings.key_file(), context),
+        Stored::Import(args) if args.dry_run => {
+            return import::preview(args, settings, context).await;
+        }
         Stored::Automation(automation::AutomationArgs {
             command: Check(args),
         }) => return rule_check::check(args, context),
@@ -84,6 +88,7 @@ async fn with_store(
         }
         Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
         Stored::Migrate(args) => migrate::run(args, store, context).await,
+        Stored::Import(args) => import::run(args, settings, store, context).await,
         Stored::Key(_) => Ok(()),
     }
 }
@@ -97,7 +102,10 @@ async fn open(
 ) -> Result<(Store, Option<DataFolder>)> {
     use account::{AccountArgs, AccountCommand::Add};
     let url = settings.database_url();
-    let adds = matches!(command, Stored::Account(AccountArgs { command: Add(_) }));
+    let adds = matches!(
+        command,
+        Stored::Account(AccountArgs { command: Add(_) }) | Stored::Import(_)
+    );
     let migrates = matches!(command, Stored::Migrate(args) if !args.check);
     if !adds && !migrates && !Store::exists(&url)? {
         bail!(
@@ -111,17 +119,42 @@ async fn open(
     } else {
         None
     };
-    let lock = || DataFolder::lock(&settings.data_dir, &describe_holder(context.now));
     // A service that runs would lose its tables under it.
+    let holder = describe_holder(context.now);
+    let lock = || DataFolder::lock(&settings.data_dir, &holder);
     let folder = if migrates { Some(lock()?) } else { None };
     let store = Store::open(&url, vault).await?;
     let store = store.with_patience(settings.store_patience());
+    if let Some(folder) = &folder {
+        nobody_trades(&store, folder, &holder).await?;
+    }
     if !matches!(command, Stored::Migrate(_)) && !store.pending_migrations().await?.is_empty() {
         if !adds {
             bail!("the database is of an earlier version: run `vigia migrate`");
         }
-        let _folder = lock()?;
+        let folder = lock()?;
+        nobody_trades(&store, &folder, &holder).await?;
         store.migrate().await?;
     }
     Ok((store, folder))
+}
+
+/// On a shared store the lock on the folder does not say so.
+async fn nobody_trades(store: &Store, folder: &DataFolder, holder: &str) -> Result<()> {
+    if !store.is_shared() {
+        return Ok(());
+    }
+    let instance = folder.instance()?;
+    let claimant = Claimant {
+        holder,
+        instance: &instance,
+    };
+    match store.leaseholder(claimant).await? {
+        None => Ok(()),
+        Some(owner) => bail!(
+            "another vigia ({}) trades from this database: stop it first, its tables would change \
+             under it",
+            owner.holder
+        ),
+    }
 }

@@ -87,9 +87,7 @@ impl Store {
         new: NewAccount,
         now: DateTime<Utc>,
     ) -> Result<Account, StoreError> {
-        check_name("name", &new.name)?;
-        check_name("network", &new.network)?;
-        check_name("user", new.user_id.as_str())?;
+        check_account(&new.name, &new.network, &new.user_id)?;
         let id = AccountId::new(new_id(now));
         let sealed = self.vault()?.seal(&id, &new.credentials)?;
         let account = Account {
@@ -218,6 +216,13 @@ pub(crate) fn build<C: ConnectionTrait, E: EntityTrait>(
     query: Select<E>,
 ) -> sea_orm::Statement {
     query.build(db.get_database_backend())
+}
+
+/// Whether an account can have this name, network and user.
+pub(super) fn check_account(name: &str, network: &str, user: &UserId) -> Result<(), StoreError> {
+    check_name("name", name)?;
+    check_name("network", network)?;
+    check_name("user", user.as_str())
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), StoreError> {

@@ -233,7 +233,7 @@ async fn unfinished(
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-fn refused(kind: RuleKind, errors: &[FieldError]) -> StoreError {
+pub(super) fn refused(kind: RuleKind, errors: &[FieldError]) -> StoreError {
     let errors: Vec<_> = errors.iter().map(FieldError::to_string).collect();
     StoreError::Refused(format!(
         "the configuration of this {kind} cannot be obeyed: {}",

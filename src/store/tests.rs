@@ -326,7 +326,10 @@ async fn the_last_handle_takes_the_writer_with_it_and_other_threads_may_use_the_
             .enable_time()
             .build()
             .unwrap();
-        runtime.block_on(store.add_account(new_account("elsewhere"), at(1)))
+        runtime.block_on(async {
+            store.add_account(new_account("elsewhere"), at(1)).await?;
+            store.accounts().await
+        })
     });
     while !elsewhere.is_finished() {
         tokio::task::yield_now().await;

@@ -123,6 +123,38 @@ async fn what_cannot_be_reached_is_told_at_once_and_without_the_password() {
 }
 
 #[tokio::test]
+async fn over_tls_the_server_is_who_its_certificate_says_or_it_is_refused() {
+    let mut fixture = Fixture::on_a_server().await;
+    let server = fixture.server.as_mut().unwrap();
+    let authority = server.make_certificate();
+    fixture.sql("ALTER SYSTEM SET ssl = on").await;
+    let server = fixture.server.as_mut().unwrap();
+    server.stop();
+    server.start_again();
+    let url = fixture.url();
+    let known = format!("sslrootcert={}", authority.display());
+    let used = "SELECT version AS it FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    for mode in ["require", "verify-full"] {
+        let url = format!("{url}?sslmode={mode}&{known}");
+        let store = Store::open(&url, None).await.unwrap();
+        let version = store.read(async |db| one_text(db, used).await).await;
+        assert_eq!(version.unwrap(), "TLSv1.3", "{mode}");
+        assert!(store.accounts().await.unwrap().rows.is_empty());
+        store.close().await;
+    }
+    for (url, why) in [
+        (format!("{url}?sslmode=verify-full"), "an unknown authority"),
+        (
+            format!("{url}?sslmode=verify-full&{known}").replace("127.0.0.1", "localhost"),
+            "another name",
+        ),
+    ] {
+        let error = Store::open(&url, None).await.expect_err(why).to_string();
+        assert!(error.contains("TLS"), "{why}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn two_that_migrate_at_once_do_not_meet() {
     let fixture = Fixture::on_a_server().await;
     fixture.sql("DROP SCHEMA vigia CASCADE").await;
@@ -342,4 +374,38 @@ async fn a_lease_that_is_not_renewed_stops_its_owner_before_another_can_have_it(
     assert_eq!(taken, Claim::Taken(Epoch(2)));
     let lost = lease.keep(&fixture.store).await;
     assert_eq!(lost.holder.as_deref(), Some(BETA.holder));
+}
+
+#[tokio::test]
+#[ignore = "waits out a real timeout"]
+async fn a_process_that_is_stopped_inside_a_transaction_keeps_nobody_from_the_right() {
+    let fixture = Fixture::on_a_server().await;
+    let claimed = fixture.store.claim_lease(ALPHA, TERMS.expire).await;
+    assert_eq!(claimed.unwrap(), Claim::Taken(Epoch(1)));
+    let (held, holding) = tokio::sync::oneshot::channel();
+    let patient = fixture.store.with_patience(Duration::from_secs(60));
+    let stopped = patient.write(Kind::Several, move |db| {
+        Box::pin(async move {
+            db.execute_unprepared("UPDATE owners SET holder = holder")
+                .await?;
+            let _ = held.send(());
+            std::future::pending::<Result<(), StoreError>>().await
+        })
+    });
+    let other = fixture.second().await.with_patience(Duration::from_secs(6));
+    let claiming = async {
+        holding.await.unwrap();
+        loop {
+            match other.claim_lease(BETA, TERMS.expire).await {
+                Ok(claim) => break claim,
+                Err(StoreError::Unavailable { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let claiming = tokio::time::timeout(Duration::from_secs(9), claiming);
+    tokio::select! {
+        stopped = stopped => panic!("{stopped:?}"),
+        claim = claiming => assert_eq!(claim.unwrap(), Claim::Taken(Epoch(2))),
+    }
 }

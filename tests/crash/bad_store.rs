@@ -1,4 +1,4 @@
-//! A database that cannot be used.
+//! A database file that cannot be used.
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use vigia::domain::execution::State;
@@ -26,7 +26,7 @@ async fn another_program(stage: &Stage) -> DatabaseConnection {
 
 #[tokio::test]
 async fn a_file_that_is_no_database_is_named_and_kept() {
-    let stage = Stage::set().await;
+    let stage = Stage::in_a_file().await;
     let garbage = vec![0x5a; 10_000];
     std::fs::write(stage.database(), &garbage).unwrap();
     refused(&stage, &["vigia.db", "not an SQLite database"]).await;
@@ -35,7 +35,7 @@ async fn a_file_that_is_no_database_is_named_and_kept() {
 
 #[tokio::test]
 async fn a_database_cut_in_the_middle_is_named_and_kept() {
-    let stage = Stage::set().await;
+    let stage = Stage::in_a_file().await;
     let whole = std::fs::read(stage.database()).unwrap();
     let cut = &whole[..whole.len() / 2];
     std::fs::write(stage.database(), cut).unwrap();
@@ -44,7 +44,7 @@ async fn a_database_cut_in_the_middle_is_named_and_kept() {
 
 #[tokio::test]
 async fn a_database_that_another_program_locks_is_named_and_usable_when_it_is_free() {
-    let stage = Stage::set().await;
+    let stage = Stage::in_a_file().await;
     let other = another_program(&stage).await;
     for statement in ["PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"] {
         other.execute_unprepared(statement).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_database_that_another_program_locks_is_named_and_usable_when_it_is_fr
 
 #[tokio::test]
 async fn a_database_that_is_locked_for_writing_at_the_start_is_named() {
-    let stage = Stage::set().await;
+    let stage = Stage::in_a_file().await;
     let other = another_program(&stage).await;
     other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
     refused(&stage, &["vigia.db", "locked", "try again"]).await;
@@ -69,10 +69,13 @@ async fn a_database_that_is_locked_for_writing_at_the_start_is_named() {
 #[tokio::test]
 async fn a_lock_while_it_runs_delays_the_execution_and_doubles_nothing() {
     // Less than the database itself waits: the firing is given up, and stands all the same.
-    let stage = Stage::with(Windows {
-        store_ms: 300,
-        ..Windows::default()
-    })
+    let stage = Stage::on(
+        None,
+        Windows {
+            store_ms: 300,
+            ..Windows::default()
+        },
+    )
     .await;
     let (_, position) = stage.guarded("alice", Deed::Add).await;
     let watchman = stage.start();

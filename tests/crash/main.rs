@@ -7,6 +7,7 @@ mod bad_config;
 mod bad_prices;
 mod bad_store;
 mod books;
+mod full_disk;
 mod holder;
 mod killed_at;
 mod killed_at_random;

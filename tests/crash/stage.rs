@@ -108,6 +108,11 @@ impl Stage {
         Self::with(Windows::default()).await
     }
 
+    /// With its store in a file, whatever this run of the tests wants.
+    pub async fn in_a_file() -> Self {
+        Self::on(None, Windows::default()).await
+    }
+
     /// With its store where this run of the tests wants it.
     pub async fn with(windows: Windows) -> Self {
         match std::env::var("VIGIA_TEST_STORE").as_deref() {

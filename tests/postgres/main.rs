@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
+mod import;
 mod server;
 mod server_gone;
 #[allow(dead_code, reason = "played with here and in other tests")]

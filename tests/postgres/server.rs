@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -123,6 +123,48 @@ impl Server {
     pub fn kill(&mut self) {
         // Its children end by themselves when it is gone; QUIT tells them at once.
         self.end(Signal::QUIT);
+    }
+
+    /// Lets it speak TLS too, under a certificate for this machine's address; returns the file of
+    /// the authority that made that.
+    #[allow(dead_code, reason = "not every test that has a server needs it")]
+    pub fn make_certificate(&self) -> PathBuf {
+        let at = |name: &str| self.data().join(name);
+        let config = at("openssl.cnf");
+        fs::write(&config, "[req]\ndistinguished_name = dn\n[dn]\n").unwrap();
+        let made = |name: &str, extensions: &[&str]| {
+            let mut command = Command::new("openssl");
+            command.args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ]);
+            command
+                .arg("-config")
+                .arg(&config)
+                .args(["-subj", &format!("/CN={name}")]);
+            command.arg("-keyout").arg(at(&format!("{name}.key")));
+            command.arg("-out").arg(at(&format!("{name}.crt")));
+            for extension in extensions {
+                command.args(["-addext", extension]);
+            }
+            command.stderr(Stdio::null());
+            command
+        };
+        let authority = made("authority", &["basicConstraints=critical,CA:TRUE"]).status();
+        assert!(authority.unwrap().success());
+        let own = made("server", &["subjectAltName=IP:127.0.0.1"])
+            .arg("-CA")
+            .arg(at("authority.crt"))
+            .arg("-CAkey")
+            .arg(at("authority.key"))
+            .status();
+        assert!(own.unwrap().success());
+        for name in ["server.key", "server.crt"] {
+            if let Some((user, group)) = self.account {
+                chown(at(name), Some(user), Some(group)).unwrap();
+            }
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        at("authority.crt")
     }
 
     /// Stops it from running, or lets it run on; its connections stay open.

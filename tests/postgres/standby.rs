@@ -130,31 +130,59 @@ places! {
     killed_when_recorded: "execution.recorded",
 }
 
-/// Stopped at any moment of its work, and woken when another has its place.
-#[tokio::test]
-async fn an_owner_that_stood_still_too_long_sends_nothing_when_it_wakes_and_ends() {
-    for after_us in [0, 300, 1000, 3000, 8000] {
-        let stage = stage(SHORT).await;
-        let (_, position) = stage.guarded("alice", Deed::Add).await;
-        let mut first = stage.start();
-        first.until_armed(1).await;
-        let standby = Standby::of(&stage).await;
-        stage.endanger(&position);
-        tokio::time::sleep(Duration::from_micros(after_us)).await;
-        first.signal(Signal::STOP);
-        standby.watchman.until("ownership.taken").await;
-        stage
-            .settled(&standby.watchman, |books| {
-                books.states().contains(&State::Done)
-            })
-            .await;
-        first.signal(Signal::CONT);
-        first.until("ownership.lost").await;
-        let status = first.ended(SOON).await;
-        assert_eq!(status.code(), Some(1), "{}", first.told());
-        stage.agree_after_stop(standby.watchman).await;
-        assert_eq!(stage.effects().len(), 1, "after {after_us} us");
-    }
+/// What a request may be signed anew within, after its first signature, is not shortened here; so
+/// what comes after it, the margin of a proof, cannot be either.
+const FROZEN: Windows = Windows {
+    safety_ms: 5500,
+    ..SHORT
+};
+
+/// Stopped at a moment of its work, and woken when another has its place.
+async fn sends_nothing_when_it_wakes_and_ends(after: Duration) {
+    let stage = stage(FROZEN).await;
+    let (_, position) = stage.guarded("alice", Deed::Add).await;
+    let mut first = stage.start();
+    first.until_armed(1).await;
+    let standby = Standby::of(&stage).await;
+    stage.endanger(&position);
+    tokio::time::sleep(after).await;
+    first.signal(Signal::STOP);
+    standby.watchman.until("ownership.taken").await;
+    stage
+        .settled(&standby.watchman, |books| {
+            books.states().contains(&State::Done)
+        })
+        .await;
+    first.signal(Signal::CONT);
+    first.until("ownership.lost").await;
+    let status = first.ended(SOON).await;
+    assert_eq!(status.code(), Some(1), "{}", first.told());
+    stage.agree_after_stop(standby.watchman).await;
+    assert_eq!(stage.effects().len(), 1, "after {after:?}");
+}
+
+macro_rules! moments {
+    ($($moment:ident: $micros:literal,)*) => {
+        mod an_owner_that_stood_still_too_long_sends_nothing_when_it_wakes_and_ends {
+            use super::*;
+            $(
+
+            #[tokio::test]
+            async fn $moment() {
+                sends_nothing_when_it_wakes_and_ends(Duration::from_micros($micros)).await;
+            }
+            )*
+        }
+    };
+}
+
+moments! {
+    stopped_at_once: 0,
+    stopped_after_1_ms: 1_000,
+    stopped_after_3_ms: 3_000,
+    stopped_after_6_ms: 6_000,
+    stopped_after_10_ms: 10_000,
+    stopped_after_20_ms: 20_000,
 }
 
 #[tokio::test]
