@@ -9,18 +9,23 @@ use tokio::sync::broadcast::error::TryRecvError;
 
 use super::super::format::{described, micros, percent, thousands, usd};
 use super::super::output::{note, say};
+use super::cast::CAST;
 use super::stage::Stage;
+use super::summary::is_liquidation;
 use crate::actors::{Account, Shared};
 use crate::domain::maths;
+use crate::domain::position::Position;
 use crate::domain::units::Price;
-use crate::simulator::{Control, LedgerKind};
+use crate::simulator::{Control, LedgerEntry, LedgerKind};
 use crate::telemetry::Event;
 
 const FRAME: Duration = Duration::from_millis(50);
 /// So many frames lie between two tables of the accounts.
 const FRAMES_PER_TABLE: u32 = 40;
 /// More accounts than this are summed up.
-const MOST_LINES: usize = 12;
+const MOST_ACCOUNTS: usize = 12;
+/// Room for the name of an account.
+const NAME_WIDTH: usize = 15;
 
 /// What the display has seen, for the summary.
 #[derive(Default)]
@@ -35,7 +40,8 @@ pub(super) struct Display {
     control: Control,
     events: Receiver<Event>,
     to_stderr: bool,
-    liquidations: usize,
+    /// Entries of the ledger that were looked at.
+    entries: usize,
     pub seen: Seen,
 }
 
@@ -47,7 +53,7 @@ impl Display {
             control,
             events,
             to_stderr,
-            liquidations: 0,
+            entries: 0,
             seen: Seen::default(),
         }
     }
@@ -58,12 +64,17 @@ impl Display {
             stage.simulator.api_url()
         ));
         self.line(format!("data       {}", stage.settings.data_dir.display()));
-        let guards = if without_guards {
-            "none"
-        } else {
-            "margin_guard on each account: add_margin when 70 % of the margin is lost"
-        };
-        self.line(format!("guards     {guards}"));
+        if without_guards {
+            self.line("watched    by nobody".to_owned());
+            return;
+        }
+        for owner in stage.owners.iter().take(CAST.len()) {
+            self.line(format!(
+                "  {:<NAME_WIDTH$} {}",
+                owner.account.key,
+                owner.part.told()
+            ));
+        }
     }
 
     pub fn note(&self, text: &str) {
@@ -100,14 +111,23 @@ impl Display {
             }
         }
         let ledger = self.control.ledger();
-        let liquidated = ledger
-            .iter()
-            .filter(|entry| entry.kind == LedgerKind::Liquidated);
-        for entry in liquidated.skip(self.liquidations) {
-            self.liquidations += 1;
-            let price = entry.price.map(usd).unwrap_or_default();
-            self.line(format!("  ✘ {:<12} LIQUIDATED at {price}", entry.key));
+        for entry in ledger.iter().skip(self.entries) {
+            self.by_the_exchange(entry);
         }
+        self.entries = ledger.len();
+    }
+
+    /// What the exchange did by itself.
+    fn by_the_exchange(&self, entry: &LedgerEntry) {
+        let (key, price) = (&entry.key, entry.price.map(usd).unwrap_or_default());
+        let what = match entry.kind {
+            _ if is_liquidation(entry) => "LIQUIDATED",
+            LedgerKind::StoplossHit => "closed by its stop-loss",
+            LedgerKind::TakeprofitHit => "closed by its take-profit",
+            _ => return,
+        };
+        let sign = if is_liquidation(entry) { '✘' } else { '■' };
+        self.line(format!("  {sign} {key:<NAME_WIDTH$} {what} at {price}"));
     }
 
     fn event(&mut self, event: Event) {
@@ -125,25 +145,31 @@ impl Display {
                 let latency = tick_to_order_us.map_or("—".to_owned(), micros);
                 let reply = request_us.map_or("proven".to_owned(), micros);
                 self.line(format!(
-                    "  ✔ {:<12} {what}   tick to order {latency:>8}   reply {reply:>8}",
+                    "  ✔ {:<NAME_WIDTH$} {what}   tick to order {latency:>8}   reply {reply:>8}",
                     account.name
                 ));
             }
             Event::Failed {
                 account, reason, ..
             } => {
-                self.line(format!("  ✘ {:<12} failed: {reason}", account.name));
+                self.line(format!(
+                    "  ✘ {:<NAME_WIDTH$} failed: {reason}",
+                    account.name
+                ));
             }
             Event::Uncertain {
                 account, evidence, ..
             } => {
-                self.line(format!("  ? {:<12} uncertain: {evidence}", account.name));
+                self.line(format!(
+                    "  ? {:<NAME_WIDTH$} uncertain: {evidence}",
+                    account.name
+                ));
             }
             Event::Skipped {
                 account, reason, ..
             } => {
                 self.line(format!(
-                    "  - {:<12} skipped: {}",
+                    "  - {:<NAME_WIDTH$} skipped: {}",
                     account.name,
                     reason.as_str()
                 ));
@@ -156,7 +182,17 @@ impl Display {
                 cause,
             } => {
                 self.line(format!(
-                    "  ~ {:<12} {from} → {to} ({cause}, gap {gap_ms} ms)",
+                    "  ~ {:<NAME_WIDTH$} {from} → {to} ({cause}, gap {gap_ms} ms)",
+                    account.name
+                ));
+            }
+            Event::Alarm {
+                account,
+                what,
+                detail,
+            } => {
+                self.line(format!(
+                    "  ! {:<NAME_WIDTH$} {what}: {detail}",
                     account.name
                 ));
             }
@@ -178,10 +214,10 @@ impl Display {
         let accounts = self.shared.accounts.load_full();
         let mut sorted: Vec<_> = accounts.values().collect();
         sorted.sort_by(|a, b| a.tag.name.cmp(&b.tag.name));
-        for account in sorted.iter().take(MOST_LINES) {
-            self.line(row(account, at));
+        for account in sorted.iter().take(MOST_ACCOUNTS) {
+            self.rows(account, at);
         }
-        if sorted.len() > MOST_LINES {
+        if sorted.len() > MOST_ACCOUNTS {
             let mut transports: HashMap<String, usize> = HashMap::new();
             for account in &sorted {
                 *transports
@@ -194,20 +230,33 @@ impl Display {
             ));
         }
     }
+
+    fn rows(&self, account: &Account, at: Price) {
+        let (view, name) = (account.view.load(), &account.tag.name);
+        if view.rows.is_empty() {
+            self.line(format!(
+                "    {name:<NAME_WIDTH$} no position   {}",
+                view.transport
+            ));
+        }
+        for row in &view.rows {
+            let row = row_text(&row.position, at);
+            self.line(format!(
+                "    {name:<NAME_WIDTH$} {row}   {}",
+                view.transport
+            ));
+        }
+    }
 }
 
-fn row(account: &Account, at: Price) -> String {
-    let (view, name) = (account.view.load(), &account.tag.name);
-    let Some(row) = view.rows.first() else {
-        return format!("    {name:<12} no position   {}", view.transport);
-    };
-    let position = &row.position;
+fn row_text(position: &Position, at: Price) -> String {
     format!(
-        "    {name:<12} margin {:>12} sats   lost {:>7}   liquidation {:>10} ({:>6} away)   {}",
+        "{:<5} {:>6} USD  margin {:>11} sats  lost {:>7}  liquidation {:>9} ({:>6} away)",
+        position.side.direction(),
+        thousands(position.quantity.0),
         thousands(position.margin.0),
         percent(maths::margin_used(position, at)),
         usd(position.liquidation.usd()),
         percent(maths::liquidation_distance(position, at)),
-        view.transport,
     )
 }

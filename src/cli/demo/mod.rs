@@ -1,7 +1,9 @@
-//! `vigia demo`: simulator, accounts, guards and a falling market, on this machine alone.
+//! `vigia demo`: simulator, accounts, automations and a falling market, on this machine alone.
 
+mod cast;
 mod display;
 mod effects;
+mod owners;
 mod stage;
 mod summary;
 
@@ -26,8 +28,8 @@ const SETTLE_BEAT: Duration = Duration::from_millis(20);
 /// What `vigia demo` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Accounts, with leverage 5, 10, 20, 5, …
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=200))]
+    /// Accounts; the first 8 play different parts, further ones the same again
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     accounts: u32,
     /// Prices from a CSV file with the columns time,open,high,low,close
     #[arg(long, value_name = "FILE")]
@@ -38,7 +40,7 @@ pub(crate) struct Args {
     /// Seed of the falling market
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Show what happens without the guards
+    /// Show what happens without guards and other automations
     #[arg(long)]
     without_guards: bool,
     /// Go on until Ctrl-C when the prices have ended
@@ -58,7 +60,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     display.introduce(&stage, args.without_guards);
     stage.wait_until_guarded(&app.shared).await?;
     let control = stage.simulator.control();
-    let owners = stage.owners;
+    let owners = stage.owners_entries;
     control.start_tape();
     let stopped = tokio::select! {
         () = display.show() => false,

@@ -1,32 +1,25 @@
-//! What the demo plays on: the simulator, a data folder, accounts with open positions, guards.
+//! What the demo plays on: the simulator, a data folder, accounts with open positions, automations.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use serde_json::json;
+use anyhow::{Result, bail};
 
 use super::super::Global;
 use super::super::output::note;
 use super::Args;
+use super::cast::{CAST, Part};
+use super::owners::{self, Owner};
 use crate::actors::Shared;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{NetworkSettings, Settings};
 use crate::domain::connection::{Health, Transport};
-use crate::domain::credentials::Credentials;
-use crate::domain::ids::UserId;
-use crate::domain::position::Side;
-use crate::domain::rules::RuleKind;
-use crate::domain::units::Usd;
-use crate::exchange::NewTrade;
+use crate::domain::position::MarginMode;
 use crate::simulator::{AccountConfig, Cadence, Limits, Simulator, SimulatorConfig, Speed, Tape};
-use crate::store::{NewAccount, NewAutomation};
 
 /// The name of the simulator's network in the demo's settings.
-const NETWORK: &str = "demo";
-const LEVERAGES: [i64; 3] = [5, 10, 20];
-const QUANTITY: Usd = Usd(10_000);
+pub(super) const NETWORK: &str = "demo";
 const BALANCE_SATS: i64 = 200_000_000;
 /// How long a tape takes where no speed is asked for.
 const WALK_LASTS: f64 = 20.0;
@@ -41,10 +34,10 @@ const SOCKETS_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Stage {
     pub settings: Settings,
     pub simulator: Simulator,
-    accounts: usize,
-    guards: usize,
+    pub owners: Vec<Owner>,
+    automations: usize,
     /// Entries of the ledger that are the owners' own.
-    pub owners: usize,
+    pub owners_entries: usize,
     /// A folder of the demo's own, taken away at the end.
     own_folder: Option<PathBuf>,
 }
@@ -56,14 +49,9 @@ impl Stage {
             None => Tape::falling(args.seed),
         };
         let speed = args.speed.unwrap_or_else(|| fitting_speed(&tape));
-        let keys: Vec<_> = (1..=args.accounts).map(|n| format!("demo-{n}")).collect();
-        let secret = || uuid::Uuid::new_v4().simple().to_string();
-        let accounts: Vec<_> = keys
-            .iter()
-            .map(|key| AccountConfig::new(key, &secret(), &secret(), BALANCE_SATS))
-            .collect();
+        let owners = owners(args.accounts);
         let simulator = Simulator::start_on_thread(SimulatorConfig {
-            accounts: accounts.clone(),
+            accounts: owners.iter().map(|owner| owner.account.clone()).collect(),
             tape,
             speed,
             cadence: Cadence::EveryTick,
@@ -79,73 +67,38 @@ impl Stage {
             stream_url: simulator.stream_url(),
         };
         settings.networks.insert(NETWORK.to_owned(), addresses);
-        let guards = if args.without_guards {
-            0
-        } else {
-            accounts.len()
-        };
         let mut stage = Self {
             settings,
             simulator,
-            accounts: accounts.len(),
-            guards,
-            owners: 0,
+            owners,
+            automations: 0,
+            owners_entries: 0,
             own_folder,
         };
-        stage.populate(&accounts).await?;
-        stage.owners = stage.simulator.control().ledger().len();
+        stage.automations = stage.populate(args.without_guards).await?;
+        stage.owners_entries = stage.simulator.control().ledger().len();
         Ok(stage)
     }
 
-    /// Opens the positions, as their owners would, and stores accounts and guards.
-    async fn populate(&self, accounts: &[AccountConfig]) -> Result<()> {
+    async fn populate(&self, without_automations: bool) -> Result<usize> {
         let clock = Clock::start();
         let rest = app::rest_client(&self.settings, NETWORK, clock)?;
         app::write_key_file(&self.settings.key_file())?;
         let vault = app::open_vault(&self.settings)?;
         let store = app::open_store(&self.settings, Some(vault)).await?;
-        for (account, leverage) in accounts.iter().zip(LEVERAGES.into_iter().cycle()) {
-            let credentials =
-                Credentials::new(&*account.key, &*account.secret, &*account.passphrase);
-            let client_id = format!("{}-{leverage}x", account.key);
-            let trade = NewTrade::market(Side::Buy, QUANTITY, leverage as f64, client_id);
-            let position = rest
-                .open(&credentials, &trade, rest.clock().now())
-                .await
-                .with_context(|| format!("opening the position of {}", account.key))?;
-            let new = NewAccount {
-                user_id: UserId::new("demo"),
-                name: format!("{}-{leverage}x", account.key),
-                network: NETWORK.to_owned(),
-                credentials,
-            };
-            let stored = store.add_account(new, clock.utc()).await?;
-            if self.guards == 0 {
-                continue;
-            }
-            let config = json!({
-                "action": "add_margin", "add_margin_amount": position.margin,
-                "metric": "margin_used", "margin_threshold": 0.7, "cooldown_seconds": 0,
-            });
-            let new = NewAutomation {
-                account: stored.id,
-                kind: RuleKind::MarginGuard,
-                config,
-                live: true,
-                active: true,
-            };
-            store.add_automation(new, clock.utc()).await?;
-        }
+        let price = self.simulator.control().price();
+        let hands = (&rest, &store, clock);
+        let populated = owners::populate(&self.owners, hands, price, without_automations).await;
         store.close().await;
-        Ok(())
+        populated
     }
 
-    /// Waits until every account is live, and armed if it has a guard; and a moment longer for the
+    /// Waits until every account is live and every automation armed; and a moment longer for the
     /// sockets.
     pub async fn wait_until_guarded(&self, shared: &Shared) -> Result<()> {
         let clock = shared.clock;
         let (started, mut events) = (clock.mono(), shared.events.listen());
-        let wanted = self.accounts;
+        let wanted = self.owners.len();
         loop {
             let accounts = shared.accounts.load_full();
             let live = accounts
@@ -155,7 +108,7 @@ impl Stage {
                 .values()
                 .filter(|account| account.view.load().transport == Transport::Websocket);
             let armed = armed(shared).await?;
-            if live.count() == wanted && armed >= self.guards {
+            if live.count() == wanted && armed >= self.automations {
                 let patient = clock.mono() < started + SOCKETS_WITHIN;
                 if over_websocket.count() == wanted || !patient {
                     return Ok(());
@@ -185,17 +138,37 @@ impl Stage {
     }
 }
 
-/// How many guards stand armed in the store.
+/// How many automations stand armed in the store: each is for one position, or for the market.
 async fn armed(shared: &Shared) -> Result<usize> {
     let mut armed = 0;
-    for guard in shared.store.automations(None).await?.rows {
+    for automation in shared.store.automations(None).await?.rows {
         armed += shared
             .journal
-            .armings(&guard.id, guard.rule_version)
+            .armings(&automation.id, automation.rule_version)
             .await?
             .len();
     }
     Ok(armed)
+}
+
+/// So many owners, with new secrets. Their keys are the names of the accounts.
+fn owners(accounts: u32) -> Vec<Owner> {
+    let secret = || uuid::Uuid::new_v4().simple().to_string();
+    let owner = |(number, (part, leverage)): (u32, _)| {
+        let key = match Part::mode(part) {
+            MarginMode::Cross => format!("demo-{number}-{leverage}x-cross"),
+            MarginMode::Isolated => format!("demo-{number}-{leverage}x"),
+        };
+        Owner {
+            account: AccountConfig::new(&key, &secret(), &secret(), BALANCE_SATS),
+            part,
+            leverage,
+        }
+    };
+    (1..=accounts)
+        .zip(CAST.into_iter().cycle())
+        .map(owner)
+        .collect()
 }
 
 /// A folder that is asked for is kept, and must not hold an earlier run; else one of our own.

@@ -15,7 +15,7 @@ use crate::domain::connection::Transport;
 use crate::domain::execution::State;
 use crate::domain::rules::RuleKind;
 use crate::journal::{Execution, Filter};
-use crate::simulator::{Control, LedgerKind};
+use crate::simulator::{Control, LedgerEntry, LedgerKind};
 
 /// The summary, as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -42,7 +42,7 @@ struct Executions {
 /// How ledger and journal agree.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Agreement {
-    /// Effects of commands in the ledger.
+    /// Effects of commands in the ledger; the two legs of a reduction are one.
     effects: u64,
     /// Effects beyond one for each execution that the journal calls done.
     duplicates: u64,
@@ -89,9 +89,14 @@ impl Summary {
                 Transport::Http => transport.http += 1,
             }
         }
-        let liquidated = ledger
-            .iter()
-            .filter(|entry| entry.kind == LedgerKind::Liquidated);
+        let names: HashMap<_, _> = accounts
+            .values()
+            .map(|account| (&account.tag.id, &*account.tag.name))
+            .collect();
+        let wanted = |row: &Execution| {
+            let name = names.get(&row.account).copied().unwrap_or_default();
+            effects::expected(row, name)
+        };
         Ok(Self {
             accounts: accounts.len(),
             ticks: control.ticks(),
@@ -103,9 +108,9 @@ impl Summary {
                 uncertain: counts.of(State::Uncertain),
                 skipped: counts.of(State::Skipped),
             },
-            liquidations: liquidated.count(),
+            liquidations: ledger.iter().filter(|entry| is_liquidation(entry)).count(),
             ledger: compare(
-                rows.iter().flat_map(effects::expected),
+                rows.iter().map(wanted),
                 ledger.iter().skip(owners).filter_map(effects::applied),
             ),
             transport,
@@ -194,8 +199,17 @@ fn by_type(rows: &[Execution]) -> BTreeMap<&'static str, Executions> {
     types
 }
 
+/// Whether an entry of the ledger tells of a liquidation.
+pub(super) fn is_liquidation(entry: &LedgerEntry) -> bool {
+    matches!(
+        entry.kind,
+        LedgerKind::Liquidated | LedgerKind::CrossLiquidated
+    )
+}
+
+/// Holds what each execution should have left against what the ledger knows.
 fn compare(
-    journal: impl Iterator<Item = Effect>,
+    journal: impl Iterator<Item = Vec<Effect>>,
     ledger: impl Iterator<Item = Effect>,
 ) -> Agreement {
     let mut agreement = Agreement::default();
@@ -205,8 +219,12 @@ fn compare(
         agreement.effects += 1;
         *balance.entry(effect).or_default() += 1;
     }
-    for effect in journal {
-        *balance.entry(effect).or_default() -= 1;
+    for legs in journal {
+        let further = legs.len().saturating_sub(1) as u64;
+        agreement.effects = agreement.effects.saturating_sub(further);
+        for effect in legs {
+            *balance.entry(effect).or_default() -= 1;
+        }
     }
     for left in balance.into_values() {
         if left > 0 {
@@ -241,9 +259,11 @@ mod tests {
     fn doubled_and_missing_effects_are_counted() {
         let add = |sats: i64| format!("a trade {sats} added");
         let close = || "another closed".to_owned();
+        let open = || "a new one filled".to_owned();
+        let reduction = vec![close(), open()];
         let agreement = compare(
-            [add(5), add(5), add(7), close()].into_iter(),
-            [add(5), add(5), add(5), close()].into_iter(),
+            [vec![add(5)], vec![add(5)], vec![add(7)], reduction].into_iter(),
+            [add(5), add(5), add(5), close(), open()].into_iter(),
         );
         assert_eq!(
             agreement,
