@@ -66,7 +66,7 @@ pub enum ConfigError {
 pub struct Settings {
     pub data_dir: PathBuf,
     pub store: StoreSettings,
-    ownership: OwnershipSettings,
+    pub ownership: LeaseTerms,
     pub vault: VaultSettings,
     pub networks: BTreeMap<String, NetworkSettings>,
     limits: LimitSettings,
@@ -94,10 +94,6 @@ macro_rules! section {
 section! {
     /// `[store]`
     StoreSettings { url: String, timeout_ms: u64 }
-}
-section! {
-    /// `[ownership]`
-    OwnershipSettings { renew_ms: u64, stop_sending_ms: u64, expire_ms: u64 }
 }
 section! {
     /// `[vault]`
@@ -273,7 +269,7 @@ impl Settings {
                 return Err(refuse(key, "it must be over zero".to_owned()));
             }
         }
-        if let Some(problem) = self.lease_terms().problem() {
+        if let Some(problem) = self.ownership.problem() {
             return Err(refuse("ownership.expire_ms", problem.to_owned()));
         }
         if let Some((key, problem)) = self.queue.wrong() {
@@ -317,16 +313,6 @@ impl Settings {
             format!("the database {}", self.data_dir.join("vigia.db").display())
         } else {
             "the database of store.url (DATABASE_URL)".to_owned()
-        }
-    }
-
-    /// How long a claim to trade lasts on a shared store.
-    pub fn lease_terms(&self) -> LeaseTerms {
-        let ownership = &self.ownership;
-        LeaseTerms {
-            renew: ms(ownership.renew_ms),
-            stop_sending: ms(ownership.stop_sending_ms),
-            expire: ms(ownership.expire_ms),
         }
     }
 

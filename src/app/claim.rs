@@ -116,7 +116,7 @@ async fn lease(
     claimant: Claimant<'_>,
     waiting: &mut Waiting,
 ) -> Result<Right> {
-    let terms = settings.lease_terms();
+    let terms = settings.ownership;
     loop {
         let asked_at = waiting.clock.mono();
         let held = match try_lease(store, claimant, terms.expire).await {

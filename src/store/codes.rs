@@ -34,14 +34,25 @@ pub(super) fn of_sqlx(error: &SqlxError) -> StoreError {
              its connections are in use; see whether it runs, and try again",
         ),
         SqlxError::PoolClosed => StoreError::unavailable("it was closed"),
+        SqlxError::Io(error)
+            if error
+                .get_ref()
+                .is_some_and(|cause| cause.is::<rustls::Error>()) =>
+        {
+            no_tls(error)
+        }
         SqlxError::Io(error) => StoreError::unavailable(format!(
             "the connection to it failed ({error}); see whether it runs and can be reached"
         )),
-        SqlxError::Tls(error) => StoreError::unavailable(format!(
-            "no TLS with it ({error}); see sslmode and sslrootcert in its address"
-        )),
+        SqlxError::Tls(error) => no_tls(error),
         other => StoreError::unavailable(other.to_string()),
     }
+}
+
+fn no_tls(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::unavailable(format!(
+        "no TLS with it ({error}); see sslmode and sslrootcert in its address"
+    ))
 }
 
 fn of_sqlite(error: &dyn DatabaseError) -> StoreError {

@@ -5,19 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
+
 use super::owners::Epoch;
 use super::{Store, StoreError};
 use crate::clock::Clock;
 
-/// The times of a lease, each well under the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The times of a lease, each well under the next; in a configuration, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LeaseTerms {
     /// Between renewals.
+    #[serde(rename = "renew_ms", deserialize_with = "from_milliseconds")]
     pub renew: Duration,
     /// Without a renewal for so long, its owner sends nothing.
+    #[serde(rename = "stop_sending_ms", deserialize_with = "from_milliseconds")]
     pub stop_sending: Duration,
     /// Without a renewal for so long, another may take it.
+    #[serde(rename = "expire_ms", deserialize_with = "from_milliseconds")]
     pub expire: Duration,
+}
+
+fn from_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u64::deserialize(from).map(Duration::from_millis)
 }
 
 impl LeaseTerms {
