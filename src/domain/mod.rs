@@ -13,6 +13,7 @@ pub mod connection;
 pub mod credentials;
 pub mod execution;
 pub mod ids;
+pub mod jobs;
 pub mod levels;
 pub mod maths;
 pub mod position;
