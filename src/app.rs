@@ -1,6 +1,7 @@
 //! The one place that builds everything and knows every concrete type.
 
 mod claim;
+mod jobs;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,6 +20,8 @@ use crate::store::folder::DataFolder;
 use crate::store::{Lost, Store, Vault};
 use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start, watchdog};
 use crate::telemetry::Events;
+
+pub use jobs::job_queue;
 
 use claim::{Otherwise, Right};
 

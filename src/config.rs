@@ -3,12 +3,14 @@
 //! `config/default.toml` holds and explains all keys; a file given with `--config` is laid over it,
 //! then the environment.
 
+mod layers;
+mod queue;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use toml::{Table, Value};
 
 use crate::domain::backoff::Curve;
 use crate::domain::connection::LinkWindows;
@@ -18,6 +20,10 @@ use crate::domain::restart::RestartPolicy;
 use crate::exchange::{Network, RateLimit, SocketLimits, StreamWindows};
 use crate::store::LeaseTerms;
 use crate::telemetry::LogFormat;
+
+use layers::{lay_over, parse, set};
+
+pub use queue::{QueueBackend, QueueSettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -68,6 +74,7 @@ pub struct Settings {
     connection: ConnectionSettings,
     price: PriceSettings,
     execution: ExecutionSettings,
+    pub queue: QueueSettings,
     supervision: SupervisionSettings,
     health: HealthSettings,
     stop: StopSettings,
@@ -178,9 +185,10 @@ pub fn process_environment(name: &str) -> Option<String> {
 }
 
 /// Environment variables and the keys they replace.
-const FROM_ENVIRONMENT: [(&str, &[&str]); 4] = [
+const FROM_ENVIRONMENT: [(&str, &[&str]); 5] = [
     ("VIGIA_DATA_DIR", &["data_dir"]),
     ("DATABASE_URL", &["store", "url"]),
+    ("REDIS_URL", &["queue", "redis_url"]),
     ("LN_MARKETS_API_URL", &["networks", "mainnet", "api_url"]),
     (
         "LN_MARKETS_STREAM_URL",
@@ -268,6 +276,9 @@ impl Settings {
         }
         if let Some(problem) = self.lease_terms().problem() {
             return Err(refuse("ownership.expire_ms", problem.to_owned()));
+        }
+        if let Some((key, problem)) = self.queue.wrong() {
+            return Err(refuse(key, problem));
         }
         if self.limits.kept_for_commands >= self.limits.requests_per_second {
             let problem = "it must be under limits.requests_per_second, or nothing is ever read";
@@ -428,42 +439,6 @@ pub struct Tuning {
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
-}
-
-fn parse(path: &str, text: &str) -> Result<Table, ConfigError> {
-    text.parse()
-        .map_err(|error: toml::de::Error| ConfigError::Syntax {
-            path: path.to_owned(),
-            error: error.to_string().trim().to_owned(),
-        })
-}
-
-fn lay_over(table: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (table.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
-}
-
-fn set(table: &mut Table, keys: &[&str], value: String) {
-    match keys {
-        [] => {}
-        [key] => {
-            table.insert((*key).to_owned(), Value::String(value));
-        }
-        [key, rest @ ..] => {
-            let below = table
-                .entry((*key).to_owned())
-                .or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(below) = below {
-                set(below, rest, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod config;
 pub mod domain;
 pub mod exchange;
 pub mod journal;
+pub mod queue;
 pub mod simulator;
 pub mod store;
 pub mod supervision;

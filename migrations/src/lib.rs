@@ -9,6 +9,7 @@ mod m0002_automations;
 mod m0003_executions;
 mod m0004_audit;
 mod m0005_owners;
+mod m0006_jobs;
 mod m0007_leases;
 mod m0008_successions;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_executions::Migration),
             Box::new(m0004_audit::Migration),
             Box::new(m0005_owners::Migration),
+            Box::new(m0006_jobs::Migration),
             Box::new(m0007_leases::Migration),
             Box::new(m0008_successions::Migration),
         ]

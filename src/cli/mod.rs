@@ -9,6 +9,7 @@ mod credentials;
 mod demo;
 mod execution;
 mod format;
+mod job;
 mod key;
 mod migrate;
 mod names;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::context::{Context, Terminal};
-use super::{Global, account, audit, automation, execution, key, migrate, rule_check};
+use super::{Global, account, audit, automation, execution, job, key, migrate, rule_check};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -20,6 +20,7 @@ pub(crate) enum Stored {
     Account(account::AccountArgs),
     Automation(automation::AutomationArgs),
     Execution(execution::ExecutionArgs),
+    Job(job::JobArgs),
     Audit(audit::AuditArgs),
     Migrate(migrate::MigrateArgs),
     Key(key::KeyArgs),
@@ -77,6 +78,10 @@ async fn with_store(
         }
         Stored::Automation(args) => automation::run(&args.command, store, context).await,
         Stored::Execution(args) => execution::run(&args.command, &journal(), context).await,
+        Stored::Job(args) => {
+            let queue = app::job_queue(settings, store, Clock::start())?;
+            job::run(&args.command, &settings.queue, &queue, store, context).await
+        }
         Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
         Stored::Migrate(args) => migrate::run(args, store, context).await,
         Stored::Key(_) => Ok(()),

@@ -50,7 +50,7 @@ const SPAWNS: [&str; 7] = [
 ];
 
 /// Files that may use one of [`SPAWNS`], and who owns what they start.
-const OWNED: [(&str, &str, &str); 8] = [
+const OWNED: [(&str, &str, &str); 9] = [
     (
         "src/supervision/start.rs",
         "actix_rt::spawn",
@@ -60,6 +60,11 @@ const OWNED: [(&str, &str, &str); 8] = [
         "src/exchange/stream/mod.rs",
         "tokio::spawn",
         "the Socket aborts it when dropped",
+    ),
+    (
+        "src/queue/consumer.rs",
+        "tokio::spawn",
+        "the Consumer aborts it when dropped",
     ),
     (
         "src/store/writer.rs",
