@@ -3,6 +3,7 @@
 //! `config/default.toml` holds and explains all keys; a file given with `--config` is laid over it,
 //! then the environment.
 
+mod layers;
 mod queue;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use toml::{Table, Value};
 
 use crate::domain::backoff::Curve;
 use crate::domain::connection::LinkWindows;
@@ -21,6 +21,8 @@ use crate::domain::restart::RestartPolicy;
 use crate::exchange::{Network, RateLimit, SocketLimits, StreamWindows};
 use crate::store::LeaseTerms;
 use crate::telemetry::LogFormat;
+
+use layers::{lay_over, parse, set};
 
 pub use queue::{QueueBackend, QueueSettings};
 
@@ -428,42 +430,6 @@ pub struct Tuning {
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
-}
-
-fn parse(path: &str, text: &str) -> Result<Table, ConfigError> {
-    text.parse()
-        .map_err(|error: toml::de::Error| ConfigError::Syntax {
-            path: path.to_owned(),
-            error: error.to_string().trim().to_owned(),
-        })
-}
-
-fn lay_over(table: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (table.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
-}
-
-fn set(table: &mut Table, keys: &[&str], value: String) {
-    match keys {
-        [] => {}
-        [key] => {
-            table.insert((*key).to_owned(), Value::String(value));
-        }
-        [key, rest @ ..] => {
-            let below = table
-                .entry((*key).to_owned())
-                .or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(below) = below {
-                set(below, rest, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

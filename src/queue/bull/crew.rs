@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use super::hands::Hands;
-use super::heartbeat::{Heartbeat, PERIOD, RETRY};
+use super::heartbeat::{Heartbeat, PERIOD, Pause, RETRY};
 use super::link::Link;
 use crate::queue::consumer::Inlet;
 
@@ -71,10 +71,10 @@ impl Crew {
         };
         loop {
             let pause = match heartbeat.beat().await {
-                Ok(paused) if self.take().await => {
-                    self.link.beat(paused);
+                Ok(pause) if self.take().await => {
+                    self.link.beat(pause != Pause::None);
                     self.share_room().await;
-                    PERIOD
+                    self.obey(pause, &mut heartbeat).await
                 }
                 Ok(_) => RETRY,
                 Err(cause) => {
@@ -89,6 +89,26 @@ impl Crew {
                 () = self.link.suspected() => {}
             }
         }
+    }
+
+    /// Fetching makes jobs that have become due wait, also in a paused queue; in one that is paused
+    /// apart they would be lost. Returns when to look again.
+    async fn obey(&self, pause: Pause, heartbeat: &mut Heartbeat) -> Duration {
+        let Some(worker) = &self.taking else {
+            return RETRY;
+        };
+        if pause != Pause::Apart {
+            if worker.is_paused() {
+                worker.resume();
+            }
+            return PERIOD;
+        }
+        if !worker.is_paused() {
+            worker.pause();
+        }
+        // What came before the pause was seen, and what had stalled. A failure is seen by the beat.
+        let _ = heartbeat.set_apart().await;
+        RETRY
     }
 
     /// Sees to it that a worker takes jobs. Whether one does.

@@ -85,8 +85,9 @@ impl Hands {
         if let Some(reason) = &ends {
             self.insist(&job, Act::Note(reason)).await;
         }
-        // What the crate cannot record it forgets; so it is not told while Redis does not answer.
-        self.link.answers().await;
+        // What the crate cannot record it forgets, and the first command on a connection that has
+        // been through an outage fails. So it is told when its own connection has proven to be good.
+        self.insist(&job, Act::Hold).await;
         match (outcome, ends) {
             (Outcome::Completed(value), _) => Ok(value),
             (Outcome::Failed(_), Some(reason)) => Err(Error::Unrecoverable(reason)),
@@ -194,6 +195,8 @@ pub(super) enum Act<'a> {
     Write(&'a str, &'a str),
     /// Notes why the attempt failed.
     Note(&'a str),
+    /// Renews its lock, on the connection on which it was taken.
+    Hold,
     /// Puts it back until this time, in milliseconds since 1970.
     Delay(u64),
     /// Puts it back to the front of its peers.
@@ -232,6 +235,11 @@ impl Act<'_> {
                 let mut remove = redis::cmd("ZREM");
                 let repeat = shared.keys.repeat();
                 redis.cmd::<i64>(remove.arg(repeat).arg(scheduler)).await?;
+            }
+            Self::Hold => {
+                let lock = u64::try_from(shared.options.lock.as_millis()).unwrap_or(u64::MAX);
+                let token = job.token().unwrap_or_default();
+                job.extend_lock(token, lock).await?;
             }
             Self::Delay(until) => job.move_to_delayed(*until).await?,
             Self::Release => {

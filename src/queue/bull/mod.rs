@@ -103,7 +103,8 @@ impl BullQueue {
             .prefix(self.shared.prefix.as_str());
         // Asked first on a connection of our own: the crate goes on trying for a long time.
         let mut heartbeat = heartbeat::Heartbeat::new(&self.shared).map_err(unavailable)?;
-        let paused = heartbeat.beat().await.map_err(unavailable)?;
+        let pause = heartbeat.beat().await.map_err(unavailable)?;
+        let paused = pause != heartbeat::Pause::None;
         let opened = bullmq::Queue::with_options(&self.shared.options.name, options);
         match tokio::time::timeout(PATIENCE, opened).await {
             Ok(opened) => Ok((opened.map_err(unavailable)?, paused)),
