@@ -26,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "domain",
             "exchange",
             "journal",
+            "queue",
             "store",
             "supervision",
             "telemetry",

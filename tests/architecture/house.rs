@@ -12,7 +12,7 @@ const MOST_LINES: usize = 350;
 /// added. One that has become short enough must leave this list.
 const TOO_LONG: [(&str, usize); 4] = [
     ("src/actors/automation.rs", 450),
-    ("src/actors/supervisor.rs", 500),
+    ("src/actors/supervisor/mod.rs", 475),
     ("src/config.rs", 470),
     ("src/domain/connection.rs", 400),
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::Connection;
+use super::{Connection, refusal_of};
 use crate::domain::book::ReadOutcome;
 use crate::exchange::{Class, CrossReading, ExchangeError, Spend};
 
@@ -92,6 +92,7 @@ impl Connection {
                 let again = self.now() + self.shared.tuning.link.refused_pause;
                 self.cross_access = Access::Denied(again);
             }
+            Err(error) if refusal_of(&error).is_some() => self.reading_failed(&error, context),
             Err(error) => {
                 tracing::warn!(event = "reading.failed", account_id = %tag.id, account_name = %tag.name, %error);
                 if let Class::Retryable { after: Some(after) } = error.class {

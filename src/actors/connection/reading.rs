@@ -83,7 +83,7 @@ impl Connection {
         }
     }
 
-    fn reading_failed(&mut self, error: &ExchangeError, context: &mut Context<Self>) {
+    pub(super) fn reading_failed(&mut self, error: &ExchangeError, context: &mut Context<Self>) {
         let tag = &self.account.tag;
         tracing::warn!(event = "reading.failed", account_id = %tag.id, account_name = %tag.name, %error);
         if let Class::Retryable { after: Some(after) } = error.class {

@@ -132,8 +132,9 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
     if shared.dry_run {
         return record::skip(shared, work, SkipReason::DryRun).await;
     }
+    // An entry may set the leverage first; after a reduction the position is looked at.
     let cost = match action {
-        Action::CrossOpen(_) => 2,
+        Action::CrossOpen(_) | Action::CrossReduce { .. } => 2,
         _ => 1,
     };
     let now = shared.clock.mono();

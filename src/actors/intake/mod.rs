@@ -4,7 +4,8 @@
 //! - Owner: `Supervisor`. Essential: never quarantined.
 //! - Owns: the waiting executions and the pool of executors.
 //! - In: `Submit` and `TakeUp` from automations, `Served` from the supervisor, `Finished` from
-//!   executors, `Drain`. Out: `Run` to executors, `ExecutionEnded` to connections.
+//!   executors, `Drain`. Out: `Run` to executors, `ExecutionEnded` to connections, `JobMoved` to the
+//!   desk of jobs.
 //! - Bound: `execution.live` executors; an automation has at most one unfinished execution for each
 //!   position, so what waits is bounded by what is watched. No executor is held during a wait.
 //! - Death: executors finish what they have in hand; a fresh intake reads all unfinished executions

@@ -10,6 +10,8 @@
 //!   safe.
 //! - Stop: intake first, executors get their deadline, then connections, feeds, audit log.
 
+mod desired;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use crate::exchange::RateBudget;
 use crate::store::{self, StoreError};
 use crate::supervision::{Child, ChildExit, OwnerGone, Slot, Ward, parent, start};
 use crate::telemetry::{AccountTag, Event};
+use desired::{Desired, desired};
 
 /// How often a stopping service looks whether its executions have ended.
 const DRAIN_BEAT: Duration = Duration::from_millis(10);
@@ -50,11 +53,6 @@ enum Part {
     JobDesk,
     Feed(String),
     Connection(AccountId),
-}
-
-/// What is stored: accounts that should be served, and what each should be watched for.
-struct Desired {
-    accounts: HashMap<AccountId, (store::Account, Vec<AutomationPlan>)>,
 }
 
 /// See the module's documentation.
@@ -368,40 +366,6 @@ impl Supervisor {
 }
 
 /// Reads what should run. Rows that cannot be used are told, and stop nobody else.
-async fn desired(store: &store::Store) -> Result<(Desired, Vec<String>), StoreError> {
-    let mut unusable = vec![];
-    let listed = store.accounts().await?;
-    unusable.extend(listed.unreadable.iter().map(ToString::to_string));
-    let mut accounts: HashMap<_, _> = listed
-        .rows
-        .into_iter()
-        .filter(|account| account.is_active)
-        .map(|account| (account.id.clone(), (account, vec![])))
-        .collect();
-    let listed = store.automations(None).await?;
-    unusable.extend(listed.unreadable.iter().map(ToString::to_string));
-    for stored in listed
-        .rows
-        .into_iter()
-        .filter(|stored| stored.is_active && stored.live)
-    {
-        let Some((_, plans)) = accounts.get_mut(&stored.account_id) else {
-            continue;
-        };
-        match stored.rule() {
-            Ok(rule) => plans.push(AutomationPlan {
-                id: stored.id,
-                rule_version: stored.rule_version,
-                rule: Arc::new(rule),
-            }),
-            Err(errors) => {
-                let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-                unusable.push(format!("automation {}: {}", stored.id, errors.join("; ")));
-            }
-        }
-    }
-    Ok((Desired { accounts }, unusable))
-}
 
 impl Actor for Supervisor {
     type Context = Context<Self>;
