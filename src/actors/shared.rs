@@ -237,6 +237,19 @@ pub struct Row {
     pub position: Position,
     /// When its row was requested, since the start of the process.
     pub read_at: Duration,
+    /// Whether something was announced since that the row does not show yet.
+    pub outdated: bool,
+}
+
+impl Row {
+    /// How old it is; one that is known to be outdated is of no age that anybody may act on.
+    pub fn age(&self, now: Duration) -> Duration {
+        if self.outdated {
+            Duration::MAX
+        } else {
+            now.saturating_sub(self.read_at)
+        }
+    }
 }
 
 impl Default for View {

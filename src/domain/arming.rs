@@ -37,7 +37,7 @@ pub enum Phase {
     /// Fired and ended; the next episode opens when the condition has become false, not before this
     /// time.
     Spent(DateTime<Utc>),
-    /// May fire again from this time on: it has acted as often as it may until then.
+    /// May fire from this time on: until then its cooldown lasts, or it has acted as often as it may.
     Limited(DateTime<Utc>),
     /// It has acted as often as it may at all.
     Completed,
@@ -50,6 +50,8 @@ pub struct Arming {
     pub episode: i64,
     /// Where it stands.
     pub phase: Phase,
+    /// From when on the episode may fire, where it was opened before that time.
+    pub from: Option<DateTime<Utc>>,
     /// Executions that did not succeed, in a row.
     pub failures: u32,
 }
@@ -138,6 +140,7 @@ impl Arming {
         let arming = Self {
             episode: 1,
             phase: Phase::Opening,
+            from: None,
             failures: 0,
         };
         (arming, Effect::Open { episode: 1 })
@@ -148,8 +151,18 @@ impl Arming {
     pub fn step(&mut self, event: Event, now: DateTime<Utc>, habit: Habit) -> Option<Effect> {
         match (self.phase, event) {
             (Phase::Opening, Event::Opened) => {
-                self.phase = Phase::Armed;
-                Some(Effect::Watch)
+                // Never from a time to come: the wall clock may have been set back since.
+                let from = self.from.take().map(|from| from.min(now + habit.cooldown));
+                Some(match from.filter(|from| *from > now) {
+                    Some(from) => {
+                        self.phase = Phase::Limited(from);
+                        Effect::WakeAt(from)
+                    }
+                    None => {
+                        self.phase = Phase::Armed;
+                        Effect::Watch
+                    }
+                })
             }
             (Phase::Armed, Event::ConditionTrue) => {
                 self.phase = Phase::Firing;
@@ -194,12 +207,12 @@ impl Arming {
                 self.phase = Phase::Resting(until);
                 Some(Effect::WakeAt(until))
             }
-            // That it has become false is kept, for when the cooldown is over.
-            (Phase::Spent(until), Event::ConditionFalse) if now < until => {
-                self.phase = Phase::Resting(until.min(now + habit.cooldown));
-                self.wake()
+            // That it has become false is written down, for when the cooldown is over: it may be true
+            // again by then, and this process another one.
+            (Phase::Spent(until), Event::ConditionFalse) => {
+                self.from = Some(until.min(now + habit.cooldown)).filter(|from| *from > now);
+                Some(self.open_next())
             }
-            (Phase::Spent(_), Event::ConditionFalse) => Some(self.open_next()),
             (Phase::Spent(_), Event::Due) => Some(Effect::WatchRelease),
             _ => None,
         }
@@ -219,13 +232,6 @@ impl Arming {
         Effect::WakeAt(until)
     }
 
-    fn wake(&self) -> Option<Effect> {
-        match self.phase {
-            Phase::Resting(until) => Some(Effect::WakeAt(until)),
-            _ => None,
-        }
-    }
-
     fn open_next(&mut self) -> Effect {
         self.episode += 1;
         self.phase = Phase::Opening;
@@ -234,13 +240,15 @@ impl Arming {
         }
     }
 
-    /// A guard guards while the danger lasts: after a success it rests for the cooldown; after
-    /// anything else it tries again, later each time; a skip for want of ground costs nothing.
+    /// A guard guards while the danger lasts: after a success, and after what may have been one, it
+    /// rests for the cooldown; after anything else it tries again, later each time; a skip for want of
+    /// ground costs nothing.
     fn rest_after(&mut self, ended: &Ended, habit: Habit) -> Duration {
         if ended.had_no_ground() {
             return Duration::ZERO;
         }
-        if ended.state == State::Done || habit.rearming == Rearming::OnceFalse {
+        let acted = matches!(ended.state, State::Done | State::Uncertain);
+        if acted || habit.rearming == Rearming::OnceFalse {
             self.failures = 0;
             return habit.cooldown;
         }
@@ -334,6 +342,18 @@ mod tests {
             Some(Effect::Open { episode: 3 }),
             "no cooldown, no wait"
         );
+    }
+
+    #[test]
+    fn what_may_have_been_applied_is_followed_by_the_cooldown() {
+        let (mut arming, _) = Arming::first();
+        fired(&mut arming, id(1));
+        let calm = Habit {
+            cooldown: Duration::from_secs(60),
+            ..GUARD
+        };
+        let effect = arming.step(ended(id(1), State::Uncertain, 10), at(10), calm);
+        assert_eq!(effect, Some(Effect::WakeAt(at(70))));
     }
 
     #[test]
@@ -447,11 +467,17 @@ mod tests {
             assert_eq!(effect, Some(Effect::WatchRelease), "{state}");
             assert_eq!(arming.step(Event::ConditionTrue, at(80), crossing), None);
             let mut early = arming;
-            let effect = early.step(Event::ConditionFalse, at(30), crossing);
-            assert_eq!(effect, Some(Effect::WakeAt(at(70))), "false, but too soon");
             let opened = Some(Effect::Open { episode: 2 });
-            assert_eq!(early.step(Event::Due, at(70), crossing), opened);
+            assert_eq!(early.step(Event::ConditionFalse, at(30), crossing), opened);
+            assert_eq!(early.from, Some(at(70)), "false, but too soon");
+            let effect = early.step(Event::Opened, at(30), crossing);
+            assert_eq!(effect, Some(Effect::WakeAt(at(70))));
+            assert_eq!(early.step(Event::ConditionTrue, at(69), crossing), None);
+            let watched = Some(Effect::Watch);
+            assert_eq!(early.step(Event::Due, at(70), crossing), watched);
             assert_eq!(arming.step(Event::ConditionFalse, at(71), crossing), opened);
+            assert_eq!(arming.from, None);
+            assert_eq!(arming.step(Event::Opened, at(71), crossing), watched);
         }
     }
 
@@ -469,6 +495,117 @@ mod tests {
         completed.step(Event::Completed, at(0), GUARD);
         for event in [Event::Due, Event::ConditionTrue, Event::ConditionFalse] {
             assert_eq!(completed.step(event, at(1000), GUARD), None);
+        }
+    }
+
+    use proptest::prelude::*;
+
+    /// What may happen to an arming from outside, in any order.
+    #[derive(Clone, Copy, Debug)]
+    enum Happens {
+        True,
+        False,
+        Due,
+        Ends(State),
+        StoreFails,
+        /// The process starts again: what stands in the store is all that is known.
+        Restart,
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        let states = [State::Done, State::Failed, State::Uncertain];
+        prop_oneof![
+            3 => Just(Happens::True),
+            3 => Just(Happens::False),
+            3 => Just(Happens::Due),
+            3 => proptest::sample::select(states.to_vec()).prop_map(Happens::Ends),
+            1 => Just(Happens::StoreFails),
+            1 => Just(Happens::Restart),
+        ]
+    }
+
+    /// The store of a story: the episode that stands, from when on it may fire, and its execution.
+    struct Stored {
+        episode: i64,
+        from: DateTime<Utc>,
+        fired: Option<(ExecutionId, Option<Ended>)>,
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        /// Whatever happens, restarts included: between two executions the condition was false once,
+        /// and the cooldown has passed.
+        #[test]
+        fn one_execution_a_crossing_whatever_happens(
+            story in proptest::collection::vec((happens(), 0i64..40), 1..80),
+        ) {
+            let habit = Habit { cooldown: Duration::from_secs(60), rearming: Rearming::OnceFalse };
+            let mut stored = Stored { episode: 1, from: at(0), fired: None };
+            let (mut arming, _) = Arming::first();
+            arming.step(Event::Opened, at(0), habit);
+            let (mut seconds, mut executions) = (0, 0u128);
+            let (mut condition, mut seen_false) = (false, true);
+            let mut ended_at = None;
+            for (happens, passes) in story {
+                seconds += passes;
+                let now = at(seconds);
+                let mut next = match happens {
+                    Happens::True => { condition = true; Some(Event::ConditionTrue) }
+                    Happens::False => { condition = false; Some(Event::ConditionFalse) }
+                    Happens::Due => Some(Event::Due),
+                    Happens::StoreFails => Some(Event::StoreFailed),
+                    Happens::Ends(state) => match &mut stored.fired {
+                        Some((execution, ended @ None)) => {
+                            let end = Ended { execution: *execution, state, skipped: None, at: now };
+                            *ended = Some(end);
+                            ended_at = Some(seconds);
+                            seen_false = false;
+                            Some(Event::Ended(end))
+                        }
+                        _ => None,
+                    },
+                    Happens::Restart => {
+                        (arming, _) = Arming::first();
+                        arming.episode = stored.episode;
+                        match &stored.fired {
+                            None => { arming.from = Some(stored.from); Some(Event::Opened) }
+                            Some((execution, ended)) => {
+                                arming.step(Event::FiredBefore(*execution), now, habit);
+                                ended.map(Event::Ended)
+                            }
+                        }
+                    }
+                };
+                while let Some(event) = next.take() {
+                    if event == Event::ConditionFalse && matches!(arming.phase, Phase::Spent(_)) {
+                        seen_false = true;
+                    }
+                    match arming.step(event, now, habit) {
+                        Some(Effect::Open { episode }) => {
+                            prop_assert!(episode == stored.episode || episode == stored.episode + 1);
+                            if episode > stored.episode {
+                                let from = arming.from.unwrap_or(now);
+                                stored = Stored { episode, from, fired: None };
+                            }
+                            next = Some(Event::Opened);
+                        }
+                        Some(Effect::Fire { episode }) => {
+                            prop_assert_eq!(episode, stored.episode);
+                            prop_assert!(stored.fired.is_none(), "an episode fires once");
+                            prop_assert!(seen_false, "the condition was never false");
+                            let rested = ended_at.is_none_or(|ended| seconds >= ended + 60);
+                            prop_assert!(rested, "before the cooldown was over");
+                            executions += 1;
+                            stored.fired = Some((id(executions), None));
+                            next = Some(Event::Fired(id(executions)));
+                        }
+                        Some(Effect::Watch) if condition => next = Some(Event::ConditionTrue),
+                        Some(Effect::WatchRelease) if !condition => next = Some(Event::ConditionFalse),
+                        _ => {}
+                    }
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::execution::{Action, Decision};
+use super::execution::{Action, Decision, LeftOut};
 use super::ids::{AccountId, AutomationId, ExecutionId, PositionId};
 use super::rules::RuleKind;
 use super::rules::auto_entry::MARKET;
@@ -54,7 +54,7 @@ pub struct Act<'a> {
 }
 
 /// Keys of an outcome that are worth keeping in the entry.
-const TOLD: [&str; 5] = ["tradeId", "successorId", "exitPrice", "leftOut", "price"];
+const TOLD: [&str; 4] = ["tradeId", "successorId", "exitPrice", "price"];
 
 impl Entry {
     /// The entry of an executed act. Figures that are infinite are null: JSON has no infinity.
@@ -125,7 +125,12 @@ impl Entry {
             Action::UpdateTp { to } => data["takeprofit"] = json!(to),
             Action::UpdateSl { to } => data["stoploss"] = json!(to),
             Action::CrossReduce { quantity, .. } => data["quantity"] = json!(quantity),
-            Action::Reopen(kept) => data["kept"] = json!(kept.quantity),
+            Action::Reopen(kept) => {
+                data["kept"] = json!(kept.quantity);
+                if kept.left_out != LeftOut::default() {
+                    data["leftOut"] = json!(kept.left_out.names());
+                }
+            }
             _ => {}
         }
         for key in TOLD {

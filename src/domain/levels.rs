@@ -205,4 +205,64 @@ mod tests {
         levels.remove(3);
         assert!(levels.is_empty());
     }
+
+    use proptest::prelude::*;
+
+    const CENTS: std::ops::RangeInclusive<i64> = 100..=10_000_000_000;
+
+    fn level() -> impl Strategy<Value = Level> {
+        let side = || proptest::option::of(CENTS);
+        (side(), side()).prop_map(|(below, above)| Level {
+            at_or_below: below.and_then(|cents| Price::from_cents(cents as u64)),
+            at_or_above: above.and_then(|cents| Price::from_cents(cents as u64)),
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        /// Whoever waits for the release is woken at the first price at which the level no longer
+        /// fires, on either side, and at none before.
+        #[test]
+        fn a_level_is_released_at_the_first_price_at_which_it_does_not_fire(
+            level in level(),
+            at in CENTS,
+            near in -3i64..=3,
+        ) {
+            let edge = level.at_or_below.or(level.at_or_above).map_or(at, |edge| edge.cents() as i64);
+            for cents in [at, edge + near] {
+                let Some(at) = u64::try_from(cents).ok().and_then(Price::from_cents) else { continue };
+                let released = level.released_from(at);
+                if !level.is_reached(at) {
+                    prop_assert_eq!(released, Level::default());
+                    continue;
+                }
+                // Where both sides fire no price between them releases.
+                for (from, side) in [
+                    (released.at_or_above, 1i64),
+                    (released.at_or_below, -1i64),
+                ] {
+                    let Some(from) = from else { continue };
+                    let ours = if side > 0 { level.at_or_below } else { level.at_or_above };
+                    let before = Price::from_cents((from.cents() as i64 - side) as u64);
+                    prop_assert_eq!(before, ours, "the last price that fires");
+                    let alone = Level {
+                        at_or_below: ours.filter(|_| side > 0),
+                        at_or_above: ours.filter(|_| side < 0),
+                    };
+                    prop_assert!(!alone.is_reached(from));
+                    prop_assert!(alone.is_reached(at));
+                }
+                prop_assert!(released.is_reachable() || !released_somewhere(level, at));
+            }
+        }
+    }
+
+    fn released_somewhere(level: Level, at: Price) -> bool {
+        let below = level.at_or_below.filter(|edge| at <= *edge);
+        let above = level.at_or_above.filter(|edge| at >= *edge);
+        let next = |price: Price, by: i64| Price::from_cents((price.cents() as i64 + by) as u64);
+        below.and_then(|edge| next(edge, 1)).is_some()
+            || above.and_then(|edge| next(edge, -1)).is_some()
+    }
 }

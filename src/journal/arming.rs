@@ -1,7 +1,7 @@
 //! What may fire, as stored: an episode is durable before its level is registered.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, FromQueryResult, QueryFilter,
 };
@@ -25,6 +25,8 @@ pub enum OpenedEpisode {
     Armed {
         /// Its number.
         episode: i64,
+        /// From when on.
+        from: DateTime<Utc>,
     },
     /// This episode has fired.
     Fired {
@@ -65,8 +67,9 @@ pub enum ArmedState {
 }
 
 impl Journal {
-    /// Writes an episode down as armed, if nothing was armed before or the episode before it has
-    /// fired. Otherwise nothing is written; either way the answer is what stands now.
+    /// Writes an episode down as armed from a time on, if nothing was armed before, or the episode
+    /// before it has fired and its execution has ended. Otherwise nothing is written; either way the
+    /// answer is what stands now.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for an automation that was removed,
@@ -77,7 +80,7 @@ impl Journal {
         position: PositionId,
         rule_version: i64,
         episode: i64,
-        now: DateTime<Utc>,
+        from: DateTime<Utc>,
     ) -> Result<OpenedEpisode, JournalError> {
         let row = Model {
             automation_id: automation.to_string(),
@@ -86,7 +89,7 @@ impl Journal {
             episode,
             state: ARMED.to_owned(),
             execution_id: None,
-            armed_at: now,
+            armed_at: from,
             fired_at: None,
         };
         let open = Query::insert()
@@ -105,7 +108,7 @@ impl Journal {
                 rule_version.into(),
                 episode.into(),
                 ARMED.into(),
-                now.into(),
+                from.into(),
             ])
             .map_err(|error| StoreError::unavailable(error.to_string()))?
             .on_conflict(
@@ -123,6 +126,7 @@ impl Journal {
                 ])
                 .action_and_where(Expr::col((Entity, Column::State)).eq(FIRED))
                 .action_and_where(Expr::col((Entity, Column::Episode)).eq(episode - 1))
+                .action_and_where(Expr::exists(its_execution_goes_on()).not())
                 .to_owned(),
             )
             .to_owned();
@@ -131,7 +135,7 @@ impl Journal {
                 Box::pin(async move {
                     match db.execute(&open).await.map_err(StoreError::from) {
                         Ok(done) if done.rows_affected() > 0 => {
-                            Ok(OpenedEpisode::Armed { episode })
+                            Ok(OpenedEpisode::Armed { episode, from })
                         }
                         Ok(_) => stands(db, &row).await?.ok_or_else(|| {
                             StoreError::unavailable("the arming changed meanwhile; try again")
@@ -227,6 +231,19 @@ impl Joined {
     }
 }
 
+/// Finds the execution that an arming waits for, while that has not ended: also one that is carried
+/// out in place of another.
+fn its_execution_goes_on() -> SelectStatement {
+    use execution::Column as Of;
+    let unfinished = State::ALL.into_iter().filter(|state| !state.is_final());
+    Query::select()
+        .expr(Expr::val(1))
+        .from(execution::Entity)
+        .and_where(Expr::col((execution::Entity, Of::Id)).equals((Entity, Column::ExecutionId)))
+        .and_where(Expr::col((execution::Entity, Of::State)).is_in(unfinished.map(State::as_str)))
+        .to_owned()
+}
+
 /// What stands for the automation, position and rule version of `key`.
 pub(super) async fn stands(
     db: &DatabaseExecutor<'_>,
@@ -245,7 +262,10 @@ pub(super) async fn stands(
     };
     let episode = row.episode;
     match (row.state.as_str(), row.execution_id) {
-        (ARMED, _) => Ok(Some(OpenedEpisode::Armed { episode })),
+        (ARMED, _) => Ok(Some(OpenedEpisode::Armed {
+            episode,
+            from: row.armed_at,
+        })),
         (FIRED, Some(execution)) => Ok(Some(OpenedEpisode::Fired {
             episode,
             execution: columns.parse("execution_id", &execution)?,

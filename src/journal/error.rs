@@ -49,7 +49,7 @@ pub enum JournalError {
 fn stands_text(stands: Option<OpenedEpisode>) -> String {
     match stands {
         None => "nothing was armed".to_owned(),
-        Some(OpenedEpisode::Armed { episode }) => format!("episode {episode} is"),
+        Some(OpenedEpisode::Armed { episode, .. }) => format!("episode {episode} is"),
         Some(OpenedEpisode::Fired { episode, .. }) => format!("episode {episode} has fired"),
     }
 }

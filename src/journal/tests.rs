@@ -1,5 +1,7 @@
 //! The journal against a real database: a file of SQLite, or a server of PostgreSQL.
 
+mod parts;
+
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -221,7 +223,10 @@ async fn an_execution_keeps_all_that_was_known_from_intent_to_outcome() {
 #[tokio::test]
 async fn an_episode_opens_once_and_only_after_the_one_before_it_has_fired() {
     let set = Set::new().await;
-    let armed = |episode| OpenedEpisode::Armed { episode };
+    let armed = |episode| OpenedEpisode::Armed {
+        episode,
+        from: at(10),
+    };
     let fired = |episode, n| OpenedEpisode::Fired {
         episode,
         execution: execution(n),
@@ -235,6 +240,9 @@ async fn an_episode_opens_once_and_only_after_the_one_before_it_has_fired() {
         .unwrap();
     assert_eq!(set.open(1, 1).await, fired(1, 11));
     assert_eq!(set.open(1, 3).await, fired(1, 11), "2 was never open");
+    assert_eq!(set.open(1, 2).await, fired(1, 11), "that goes on");
+    let skipped = set.journal.skip(execution(11), SkipReason::DryRun, at(12));
+    skipped.await.unwrap();
     assert_eq!(set.open(1, 2).await, armed(2));
     assert_eq!(
         set.open(1, 1).await,
@@ -330,19 +338,27 @@ async fn a_stale_or_unopened_episode_does_not_fire_and_leaves_nothing() {
     };
     assert_eq!(fire(1, 1).await, not_armed(1, None));
     set.open(1, 1).await;
-    let stands = Some(OpenedEpisode::Armed { episode: 1 });
+    let stands = Some(OpenedEpisode::Armed {
+        episode: 1,
+        from: at(10),
+    });
     assert_eq!(fire(1, 2).await, not_armed(2, stands));
     set.journal
         .fire(set.decided(1, 1, 1), Limits::default(), at(10))
         .await
         .unwrap();
+    let skipped = set.journal.skip(execution(1), SkipReason::DryRun, at(12));
+    skipped.await.unwrap();
     set.open(1, 2).await;
     let late = set
         .journal
         .fire(set.decided(2, 1, 1), Limits::default(), at(10))
         .await;
     assert_eq!(late.unwrap(), FireResult::FiredBefore(execution(1)));
-    let stands = Some(OpenedEpisode::Armed { episode: 2 });
+    let stands = Some(OpenedEpisode::Armed {
+        episode: 2,
+        from: at(10),
+    });
     assert_eq!(fire(3, 3).await, not_armed(3, stands));
     let rows = set
         .journal

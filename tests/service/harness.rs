@@ -1,6 +1,7 @@
 //! The stage of these stories: the real actors in this process, the simulator over real sockets,
 //! SQLite in a folder of its own, windows shortened about 1:20.
 
+mod owners;
 mod script;
 mod traders;
 mod waiting;
@@ -14,12 +15,14 @@ use tokio::sync::broadcast::Receiver;
 use vigia::app::App;
 use vigia::clock::Clock;
 use vigia::config::Settings;
-use vigia::domain::execution::State;
+use vigia::domain::execution::{Action, State};
+use vigia::domain::ids::ExecutionId;
 use vigia::exchange::Rest;
 use vigia::journal::{AuditFilter, Execution, Filter};
 use vigia::simulator::{Control, LedgerEntry, LedgerKind, LedgerSource, Simulator};
 use vigia::telemetry::Event;
 
+pub use owners::{long, short};
 pub use script::Script;
 use script::Turn;
 pub use traders::Trader;
@@ -36,6 +39,8 @@ pub const MARGIN: i64 = 1_000_000;
 pub const ADD_MARGIN: &str = "/v3/futures/isolated/trade/add-margin";
 /// The REST route of closes.
 pub const CLOSE: &str = "/v3/futures/isolated/trade/close";
+/// The REST route of new isolated trades; all others of one trade begin with it.
+pub const TRADE: &str = "/v3/futures/isolated/trade";
 /// The REST route of the book.
 pub const RUNNING: &str = "/v3/futures/isolated/trades/running";
 
@@ -49,16 +54,28 @@ pub fn adding() -> Value {
 
 /// [`adding`] with other values.
 pub fn adding_but(changes: &Value) -> Value {
-    let mut config = adding();
-    for (key, value) in changes.as_object().unwrap() {
-        config[key] = value.clone();
-    }
-    config
+    but(adding(), changes)
 }
 
 /// A guard that closes once 70 % of the margin are lost.
 pub fn closing() -> Value {
     json!({ "action": "close_position", "metric": "margin_used", "margin_threshold": 0.7 })
+}
+
+/// A guard that takes half off once 70 % of the margin are lost.
+pub fn reducing() -> Value {
+    json!({
+        "action": "reduce_position", "reduce_percentage": 50,
+        "metric": "margin_used", "margin_threshold": 0.7,
+    })
+}
+
+/// A configuration with other values.
+pub fn but(mut config: Value, changes: &Value) -> Value {
+    for (key, value) in changes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config
 }
 
 /// A running service before a simulated exchange.
@@ -108,11 +125,22 @@ impl Stage {
     /// What the service did to an account, by the exchange's own ledger.
     pub fn effects(&self, trader: &Trader) -> Vec<LedgerEntry> {
         let mut by_hand = self.by_hand.get(&trader.key).cloned().unwrap_or_default();
-        let acts = [LedgerKind::MarginAdded, LedgerKind::Closed];
+        let acts = |entry: &LedgerEntry| match entry.kind {
+            LedgerKind::MarginAdded
+            | LedgerKind::Closed
+            | LedgerKind::StoplossSet
+            | LedgerKind::TakeprofitSet
+            | LedgerKind::CrossDeposited
+            | LedgerKind::CrossClosed => true,
+            // An owner's orders have client ids of their own.
+            LedgerKind::Filled | LedgerKind::CrossFilled => {
+                let id = entry.client_id.as_deref().unwrap_or_default();
+                ExecutionId::of_client_id(id).is_some()
+            }
+            _ => false,
+        };
         let entries = self.control.ledger().into_iter().filter(|entry| {
-            entry.key == trader.key
-                && entry.source == LedgerSource::Api
-                && acts.contains(&entry.kind)
+            entry.key == trader.key && entry.source == LedgerSource::Api && acts(entry)
         });
         entries
             .filter(|entry| {
@@ -169,8 +197,9 @@ impl Stage {
     }
 
     async fn account_for(&self, trader: &Trader) {
-        let done = |state: &&State| **state == State::Done;
-        let states = self.states(trader).await;
+        let rows = self.executions(trader).await;
+        let done = rows.iter().filter(|row| row.state == State::Done).count();
+        let legs: usize = rows.iter().map(legs).sum();
         let effects = self.effects(trader);
         let filter = AuditFilter {
             account: Some(trader.id.clone()),
@@ -179,12 +208,22 @@ impl Stage {
         };
         let audit = self.app().shared.journal.audit_entries(&filter).await;
         let audit = audit.unwrap().rows.len();
-        let counts = (states.iter().filter(done).count(), audit);
         assert_eq!(
-            counts,
-            (effects.len(), effects.len()),
-            "{}: executions done and audit entries, and effects at the exchange: {effects:#?}",
+            (done, legs),
+            (audit, effects.len()),
+            "{}: executions done and their legs, audit entries and effects at the exchange: \
+             {effects:#?}",
             trader.name
         );
+    }
+}
+
+/// How many effects at the exchange an execution accounts for.
+fn legs(row: &Execution) -> usize {
+    match (row.state, row.action) {
+        (State::Done, Action::Reopen(_)) => 2,
+        (State::Done, _) => 1,
+        (State::Failed, _) => usize::from(row.reason.as_deref() == Some("closed_not_reopened")),
+        _ => 0,
     }
 }

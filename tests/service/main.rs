@@ -3,14 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod connection;
+mod cross;
 mod dry_run;
+mod entry;
+mod fallback;
 mod feed;
 mod guard;
 mod harness;
+mod limits;
 mod ownership;
 mod poison;
 mod recovery;
+mod reduce;
+mod reopening;
 mod store;
 mod stuck;
 mod supervision;
+mod tp_sl;
 mod unknown;

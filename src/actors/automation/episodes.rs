@@ -20,6 +20,11 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 impl Automation {
     pub(super) fn open(&mut self, id: PositionId, episode: i64, context: &mut Context<Self>) {
         let (shared, plan, now) = (Arc::clone(&self.shared), self.plan.clone(), self.utc());
+        let from = self
+            .tracked
+            .get(&id)
+            .and_then(|tracked| tracked.arming.from);
+        let from = from.unwrap_or(now);
         let account = Arc::clone(&self.account);
         let ours = self.reopened_by(id);
         let opening = async move {
@@ -31,7 +36,7 @@ impl Automation {
             }
             shared
                 .journal
-                .open_episode(&plan.id, id, plan.rule_version, episode, now)
+                .open_episode(&plan.id, id, plan.rule_version, episode, from)
                 .await
         };
         let opened = move |opened, automation: &mut Self, context: &mut Context<Self>| {
@@ -61,8 +66,9 @@ impl Automation {
             return;
         };
         match opened {
-            Ok(OpenedEpisode::Armed { episode }) => {
+            Ok(OpenedEpisode::Armed { episode, from }) => {
                 tracked.arming.episode = episode;
+                tracked.arming.from = Some(from);
                 self.shared.events.emit(Event::Armed {
                     account: self.account.tag.clone(),
                     automation: self.plan.id.clone(),

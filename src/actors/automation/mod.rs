@@ -298,11 +298,14 @@ impl Handler<ExecutionEnded> for Automation {
 
     fn handle(&mut self, told: ExecutionEnded, context: &mut Context<Self>) {
         let phase = Phase::Fired(told.ended.execution);
-        let waiting = self
+        // More than one, where a trade's successor waits for what reopened it.
+        let waiting: Vec<_> = self
             .tracked
             .iter()
-            .find(|(_, tracked)| tracked.arming.phase == phase);
-        if let Some((&id, _)) = waiting {
+            .filter(|(_, tracked)| tracked.arming.phase == phase)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
             match told.instead {
                 Some(execution) => self.follow(id, execution, context),
                 None => self.apply(id, ArmingEvent::Ended(told.ended), context),

@@ -33,8 +33,9 @@ pub enum Learned {
     CrossAnswered(CrossReading, Sats),
     /// A reading of the cross account.
     CrossRead(CrossReading, Duration),
-    /// An order of ours was filled: the cross position must be read.
-    CrossChanged,
+    /// An order of ours was filled, at this time: the cross position must be read. What is requested
+    /// from then on shows it.
+    CrossChanged(Duration),
     /// A reading was refused for its credentials, rights or region.
     Refused(Refusal),
     /// A command was.
@@ -65,7 +66,7 @@ impl Handler<Learned> for Connection {
                 self.apply_cross(reading, requested_at, context);
                 return;
             }
-            Learned::CrossChanged => self.cross.changed(now),
+            Learned::CrossChanged(at) => self.cross.changed(at),
             Learned::Running(running, requested_at) => {
                 self.apply_reading(running, requested_at, context);
                 self.publish();

@@ -235,12 +235,18 @@ impl Connection {
     }
 
     fn publish_view(&self) {
-        let rows = self
-            .rows()
-            .map(|(position, read_at)| Row {
+        let row = |outdated| {
+            move |(position, read_at): (&Position, Duration)| Row {
                 position: position.clone(),
                 read_at,
-            })
+                outdated,
+            }
+        };
+        // An isolated trade keeps its size for life; what an order left of a cross position must be
+        // read before the next one.
+        let trades = self.book.rows().map(row(false));
+        let rows = trades
+            .chain(self.cross.row().map(row(self.cross.is_dirty())))
             .collect();
         self.account.view.store(Arc::new(View {
             health: self.health,

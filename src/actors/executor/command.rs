@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::super::connection::Learned;
+use super::super::shared::Shared;
 use super::super::work::Work;
 use crate::domain::execution::{Action, Before, Opening, Reopening};
 use crate::domain::units::{Sats, Usd};
@@ -28,6 +29,7 @@ impl From<Value> for Applied {
 
 /// Sends an action's request, once, signed at the time that its proof will count from.
 pub(super) async fn apply(
+    shared: &Shared,
     work: &Work,
     action: Action,
     before: Before,
@@ -85,7 +87,7 @@ pub(super) async fn apply(
         }
         Action::CrossClose { .. } => {
             let order = rest.cross_close(who, at).await?;
-            tell(Learned::CrossChanged);
+            tell(Learned::CrossChanged(shared.clock.mono()));
             Ok(ordered(&order).into())
         }
         Action::CrossReduce { side, quantity } => {
@@ -95,7 +97,7 @@ pub(super) async fn apply(
                 client_id: client_id(),
             };
             let order = rest.cross_order(who, &order, at).await?;
-            tell(Learned::CrossChanged);
+            tell(Learned::CrossChanged(shared.clock.mono()));
             Ok(ordered(&order).into())
         }
         Action::CrossOpen(opening) => {
@@ -105,7 +107,7 @@ pub(super) async fn apply(
                 client_id: client_id(),
             };
             let order = rest.cross_order(who, &order, at).await?;
-            tell(Learned::CrossChanged);
+            tell(Learned::CrossChanged(shared.clock.mono()));
             Ok(ordered(&order).into())
         }
         Action::CrossDeposit { amount } => {

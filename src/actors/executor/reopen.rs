@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
 use super::{Next, record, send, store_failed};
-use crate::domain::execution::{Action, Before, Reopening};
+use crate::domain::execution::{Action, Before, Reopening, SkipReason, State};
 use crate::domain::units::Sats;
 use crate::exchange::{Class, ExchangeError, Spend};
 use crate::journal::{Began, Refusal};
@@ -46,21 +46,22 @@ pub(super) async fn reopen(shared: &Shared, work: Work, kept: Reopening) -> Next
     if let Some(why) = kept.refusal(usable, work.account.network.exchange_clock().now()) {
         return not_reopened(shared, work, why).await;
     }
+    // As after a start: until it is too old.
     let Some(price) = usable else {
-        return not_reopened(shared, work, "no source confirms the price".to_owned()).await;
+        return Next::again_soon(shared, work);
     };
     if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
         return Next::again(work, free_at);
     }
-    let (valid, left_out) = kept.with_valid_stops(price);
-    if !left_out.is_empty() {
+    let valid = kept.with_valid_stops(price);
+    if valid.left_out != kept.left_out {
         shared.events.emit(Event::Alarm {
             account: work.account.tag.clone(),
             what: "stops_left_out",
             detail: format!(
                 "position {} is reopened without its {}: out of the exchange's range at {price}",
                 work.position,
-                left_out.join(" and ")
+                valid.left_out.names().join(" and ")
             ),
         });
     }
@@ -76,6 +77,10 @@ pub(super) async fn reopen(shared: &Shared, work: Work, kept: Reopening) -> Next
         .await;
     match began {
         Ok(Began::Sending { .. }) => send::request(shared, work, action, before).await,
+        // The new owner recovers it.
+        Ok(Began::Refused(Refusal::Skip(SkipReason::NotOwner))) => {
+            Next::ended(shared, &work, State::Skipped, Some(SkipReason::NotOwner))
+        }
         Ok(Began::Refused(Refusal::Skip(reason))) => {
             not_reopened(shared, work, reason.as_str().to_owned()).await
         }

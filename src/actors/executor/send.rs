@@ -47,7 +47,7 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
         .usable(now, &shared.tuning.freshness);
     let sight = Sight {
         position: row.map(|row| &row.position),
-        row_age: row.map_or(Duration::ZERO, |row| now.saturating_sub(row.read_at)),
+        row_age: row.map_or(Duration::ZERO, |row| row.age(now)),
         balance: view.balance,
         price: usable.map(|seen| seen.price),
     };
@@ -187,17 +187,23 @@ pub(super) async fn request(shared: &Shared, work: Work, action: Action, before:
         action,
         tick_to_order_us,
     });
-    let answer = command::apply(&work, action, before).await;
+    let answer = command::apply(shared, &work, action, before).await;
     failpoint::pass("execution.answered", work.id.to_string().as_str());
     match answer {
         Ok(Applied { mut outcome, then }) => {
             let request_us = shared.clock.mono().saturating_sub(sent_at).as_micros() as u64;
             outcome["requestUs"] = json!(request_us);
             outcome["tickToOrderUs"] = json!(tick_to_order_us);
-            if let Action::CrossReduce { side, .. } = action
-                && prove::flipped(shared, &work, side).await
-            {
-                return prove::turned(shared, work).await;
+            if let Action::CrossReduce { side, .. } = action {
+                match prove::flipped(shared, &work, side).await {
+                    Ok(false) => {}
+                    Ok(true) => return prove::turned(shared, work, outcome).await,
+                    // The order stands among the filled ones; the proof looks again.
+                    Err(error) => {
+                        obey(shared, &work.account, &error);
+                        return Next::step(work, Step::prove(action, Some(before), None));
+                    }
+                }
             }
             match then {
                 Some(then) => Next::step(work, Step::FirstLegDone { then, outcome }),

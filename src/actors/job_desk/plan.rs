@@ -12,7 +12,7 @@ use super::check::Checked;
 use crate::domain::execution::{self, Danger, Decision, Seen, State};
 use crate::domain::ids::{ExecutionId, PositionId};
 use crate::domain::rules::{Rule, Subject};
-use crate::journal::{Execution, FireResult, JournalError, NewExecution, OpenedEpisode};
+use crate::journal::{Execution, Filter, FireResult, JournalError, NewExecution, OpenedEpisode};
 use crate::queue::Outcome;
 
 /// What a job comes to.
@@ -169,7 +169,14 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
         let id = considered.position;
         let opened = journal.open_episode(&automation.id, id, version, 1, now);
         let episode = match opened.await.map_err(retry)? {
-            OpenedEpisode::Armed { episode } => episode,
+            OpenedEpisode::Armed { episode, from } if from <= now => episode,
+            // Armed for the end of the cooldown: what it fired last is what was asked for.
+            OpenedEpisode::Armed { .. } => {
+                if let Some(last) = last_of(shared, checked, id).await.map_err(retry)? {
+                    before(shared, &mut plan, last).await?;
+                }
+                continue;
+            }
             OpenedEpisode::Fired { execution, .. } => {
                 before(shared, &mut plan, execution).await?;
                 continue;
@@ -187,6 +194,20 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
         }
     }
     Ok(plan)
+}
+
+async fn last_of(
+    shared: &Shared,
+    checked: &Checked,
+    position: PositionId,
+) -> Result<Option<ExecutionId>, JournalError> {
+    let filter = Filter {
+        automation: Some(checked.automation.id.clone()),
+        ..Filter::default()
+    };
+    let latest_first = shared.journal.executions(&filter).await?.rows;
+    let mut ours = latest_first.iter().filter(|row| row.position == position);
+    Ok(ours.next().map(|row| row.id))
 }
 
 /// The present episode has fired: its execution is waited for, or was carried out already.

@@ -24,10 +24,14 @@ pub struct CrossBook {
 }
 
 impl CrossBook {
-    /// Something happened to the cross position or its orders: it must be read.
-    pub fn changed(&mut self, now: Duration) {
-        self.dirty_at = Some(now);
-        self.touched_at = now;
+    /// Something happened to the cross position or its orders at this time: it must be read. A
+    /// reading that was requested since has shown it already.
+    pub fn changed(&mut self, at: Duration) {
+        if self.read_once && at <= self.row_at {
+            return;
+        }
+        self.dirty_at = Some(at);
+        self.touched_at = self.touched_at.max(at);
     }
 
     /// Takes the answer to an own deposit or setting.

@@ -165,7 +165,11 @@ fn update_tp(position: &Position, to: Price, price: Price) -> LastLook {
         return LastLook::Skip(SkipReason::AlreadySet);
     }
     let (in_range, allowed) = match position.side {
-        Side::Buy => (to > price, format!("over the price of {price}")),
+        Side::Buy => {
+            let entry = position.entry_price;
+            let allowed = format!("over the price of {price} and the entry at {entry}");
+            (to > price.max(entry), allowed)
+        }
         Side::Sell => (to < price, format!("under the price of {price}")),
     };
     if !in_range {

@@ -35,6 +35,29 @@ pub struct Reopening {
     pub closed_at_price: Price,
     /// When that was, in exchange time.
     pub closed_at: DateTime<Utc>,
+    /// Which of its stops the exchange would not have taken.
+    #[serde(default)]
+    pub left_out: LeftOut,
+}
+
+/// Stops of a trade that it is opened again without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its fixed stop-loss.
+    pub stoploss: bool,
+    /// Its take-profit.
+    pub takeprofit: bool,
+}
+
+impl LeftOut {
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        let named = [(self.stoploss, "stoploss"), (self.takeprofit, "takeprofit")];
+        named
+            .into_iter()
+            .filter_map(|(left_out, name)| left_out.then_some(name))
+            .collect()
+    }
 }
 
 impl Reopening {
@@ -51,10 +74,12 @@ impl Reopening {
             takeprofit: closed.takeprofit,
             closed_at_price: price,
             closed_at: now,
+            left_out: LeftOut::default(),
         }
     }
 
-    /// Why it may no longer be sent, if so.
+    /// Why it may no longer be sent, if so. While no source confirms the price only its age counts:
+    /// it is not sent then either.
     pub fn refusal(&self, price: Option<Price>, now: DateTime<Utc>) -> Option<String> {
         let age = (now - self.closed_at).to_std().unwrap_or_default();
         if age > MOST_AGE {
@@ -64,10 +89,7 @@ impl Reopening {
                 MOST_AGE.as_secs()
             ));
         }
-        let Some(price) = price else {
-            return Some("no source confirms the price".to_owned());
-        };
-        let moved = price.usd() / self.closed_at_price.usd() - 1.0;
+        let moved = price?.usd() / self.closed_at_price.usd() - 1.0;
         (moved.abs() > MOST_MOVE).then(|| {
             format!(
                 "the price has moved by {:.2} % since the trade was closed, more than {} %",
@@ -77,10 +99,9 @@ impl Reopening {
         })
     }
 
-    /// The same with only those stops that the exchange would take at this price, and the names of
-    /// those that are left out.
+    /// The same with only those stops that the exchange would take at this price.
     #[must_use]
-    pub fn with_valid_stops(self, price: Price) -> (Self, Vec<&'static str>) {
+    pub fn with_valid_stops(self, price: Price) -> Self {
         let (stoploss, takeprofit) = stops_in_range(
             self.side,
             self.quantity,
@@ -89,20 +110,32 @@ impl Reopening {
             self.stoploss,
             self.takeprofit,
         );
-        let mut left_out = vec![];
-        if stoploss != self.stoploss {
-            left_out.push("stoploss");
-        }
-        if takeprofit != self.takeprofit {
-            left_out.push("takeprofit");
-        }
-        let valid = Self {
+        Self {
             stoploss,
             takeprofit,
+            left_out: LeftOut {
+                stoploss: self.left_out.stoploss || stoploss != self.stoploss,
+                takeprofit: self.left_out.takeprofit || takeprofit != self.takeprofit,
+            },
             ..self
-        };
-        (valid, left_out)
+        }
     }
+}
+
+/// Whether a trade that ended at this price was ended by the exchange: at its stop-loss, its
+/// take-profit or its liquidation, none of which a market order could have reached before.
+pub fn ended_by_itself(closed: &Position, exit: Price) -> bool {
+    let (fallen, risen) = match closed.side {
+        Side::Buy => (
+            closed.stoploss.max(Some(closed.liquidation)),
+            closed.takeprofit,
+        ),
+        Side::Sell => {
+            let stop = closed.stoploss.unwrap_or(closed.liquidation);
+            (closed.takeprofit, Some(stop.min(closed.liquidation)))
+        }
+    };
+    fallen.is_some_and(|level| exit <= level) || risen.is_some_and(|level| exit >= level)
 }
 
 /// Of the stops of a trade to be opened at a price, those within the exchange's range: a long's
@@ -152,19 +185,39 @@ mod tests {
         assert!(leg.refusal(Some(price(95_475.5)), after(1)).is_some());
         assert!(leg.refusal(Some(price(94_524.5)), after(1)).is_some());
         assert!(leg.refusal(Some(price(95_000.0)), after(31)).is_some());
-        assert!(leg.refusal(None, after(1)).is_some());
+        assert_eq!(leg.refusal(None, after(30)), None, "the price may come yet");
+        assert!(leg.refusal(None, after(31)).is_some());
     }
 
     #[test]
     fn stops_that_the_exchange_would_refuse_are_left_out_and_named() {
-        let (valid, left_out) = reopening().with_valid_stops(price(95_000.0));
-        assert_eq!((valid, left_out), (reopening(), vec![]));
-        let (valid, left_out) = reopening().with_valid_stops(price(90_500.0));
+        let valid = reopening().with_valid_stops(price(95_000.0));
+        assert_eq!(valid, reopening());
+        let valid = reopening().with_valid_stops(price(90_500.0));
         assert_eq!(
             (valid.stoploss, valid.takeprofit),
             (None, Some(price(110_000.0)))
         );
-        assert_eq!(left_out, ["stoploss"]);
+        assert_eq!(valid.left_out.names(), ["stoploss"]);
+        let later = valid.with_valid_stops(price(95_000.0));
+        assert_eq!(later.left_out.names(), ["stoploss"], "a second look");
+    }
+
+    #[test]
+    fn a_trade_that_ended_at_its_stops_or_liquidation_was_not_closed_by_hand() {
+        let mut trade = Position::sample(Side::Buy, 1000, 100_000.0, 10);
+        assert!(!ended_by_itself(&trade, price(95_000.0)));
+        trade.stoploss = Some(price(95_000.0));
+        trade.takeprofit = Some(price(110_000.0));
+        assert!(!ended_by_itself(&trade, price(95_000.5)));
+        assert!(ended_by_itself(&trade, price(95_000.0)));
+        assert!(ended_by_itself(&trade, price(110_000.0)));
+        trade.stoploss = None;
+        assert!(ended_by_itself(&trade, trade.liquidation));
+        let mut short = Position::sample(Side::Sell, 1000, 100_000.0, 10);
+        short.stoploss = Some(price(105_000.0));
+        assert!(!ended_by_itself(&short, price(104_999.5)));
+        assert!(ended_by_itself(&short, price(105_000.0)));
     }
 
     #[test]

@@ -6,19 +6,19 @@ use serde_json::Value;
 use vigia::actors::{Account, View};
 use vigia::domain::credentials::Credentials;
 use vigia::domain::ids::{AccountId, AutomationId, PositionId, UserId};
-use vigia::domain::position::{Position, Side};
+use vigia::domain::position::Position;
 use vigia::domain::rules::RuleKind;
-use vigia::domain::units::{Sats, Usd};
+use vigia::domain::units::Sats;
 use vigia::exchange::NewTrade;
 use vigia::simulator::{AccountConfig, LedgerKind};
 use vigia::store::{NewAccount, NewAutomation};
 use vigia::telemetry::Event;
 
+use super::owners::long;
 use super::{NETWORK, Stage};
 
 /// Enough for everything.
 const RICH: i64 = 200_000_000;
-const QUANTITY: Usd = Usd(10_000);
 
 /// An account and its open position.
 #[derive(Clone)]
@@ -46,24 +46,57 @@ impl Stage {
 
     /// An account with so many satoshis, and a long position of this leverage.
     pub async fn trader_with(&mut self, name: &str, balance: i64, leverage: i64) -> Trader {
+        let shape = move |config: AccountConfig| AccountConfig {
+            balance_sats: balance,
+            ..config
+        };
+        self.trader_of(name, shape, long(leverage as f64)).await
+    }
+
+    /// An account of this shape, and its position.
+    pub async fn trader_of(
+        &mut self,
+        name: &str,
+        shape: impl FnOnce(AccountConfig) -> AccountConfig,
+        trade: NewTrade,
+    ) -> Trader {
+        let mut trader = self.at_the_exchange(name, shape);
+        let now = self.rest.clock().now();
+        let opening = self.rest.open(&trader.credentials, &trade, now);
+        trader.position = opening.await.unwrap().id;
+        self.serve(trader).await
+    }
+
+    /// An account that the exchange alone knows.
+    pub(super) fn at_the_exchange(
+        &self,
+        name: &str,
+        shape: impl FnOnce(AccountConfig) -> AccountConfig,
+    ) -> Trader {
         let name = format!("{name}-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        let config = AccountConfig::new(&name, "secret", "phrase", balance);
-        self.control.add_account(config);
-        let credentials = Credentials::new(&*name, "secret", "phrase");
-        let position = self.open(&credentials, leverage).await;
+        let config = AccountConfig::new(&name, "secret", "phrase", RICH);
+        self.control.add_account(shape(config));
+        Trader {
+            id: AccountId::new(""),
+            key: name.clone(),
+            credentials: Credentials::new(&*name, "secret", "phrase"),
+            name,
+            position: PositionId::MARKET,
+        }
+    }
+
+    /// The service is given an account.
+    pub(super) async fn serve(&mut self, trader: Trader) -> Trader {
         let new = NewAccount {
             user_id: UserId::new("owner"),
-            name: name.clone(),
+            name: trader.name.clone(),
             network: NETWORK.to_owned(),
-            credentials: credentials.clone(),
+            credentials: trader.credentials.clone(),
         };
         let stored = self.app().shared.store.add_account(new, self.clock.utc());
         let trader = Trader {
             id: stored.await.unwrap().id,
-            key: name.clone(),
-            name,
-            position: position.id,
-            credentials,
+            ..trader
         };
         self.traders.push(trader.clone());
         trader
@@ -71,9 +104,14 @@ impl Stage {
 
     /// A guard in the store; it is not waited for.
     pub async fn guard(&self, trader: &Trader, config: Value) -> AutomationId {
+        self.automation(trader, RuleKind::MarginGuard, config).await
+    }
+
+    /// An automation in the store; it is not waited for.
+    pub async fn automation(&self, trader: &Trader, kind: RuleKind, config: Value) -> AutomationId {
         let new = NewAutomation {
             account: trader.id.clone(),
-            kind: RuleKind::MarginGuard,
+            kind,
             config,
             live: true,
             active: true,
@@ -105,8 +143,7 @@ impl Stage {
 
     /// The owner opens a long position.
     pub async fn open(&self, who: &Credentials, leverage: i64) -> Position {
-        let client_id = uuid::Uuid::new_v4().to_string();
-        let trade = NewTrade::market(Side::Buy, QUANTITY, leverage as f64, client_id);
+        let trade = long(leverage as f64);
         let now = self.rest.clock().now();
         self.rest.open(who, &trade, now).await.unwrap()
     }
@@ -127,7 +164,8 @@ impl Stage {
         adding.await.unwrap();
     }
 
-    fn note(&mut self, trader: &Trader, kind: LedgerKind, amount: Option<i64>) {
+    /// What the story does not count as the service's, although it may look so.
+    pub fn note(&mut self, trader: &Trader, kind: LedgerKind, amount: Option<i64>) {
         let by_hand = self.by_hand.entry(trader.key.clone()).or_default();
         by_hand.push((kind, amount));
     }

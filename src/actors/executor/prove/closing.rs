@@ -7,6 +7,8 @@ use super::super::super::shared::Shared;
 use super::super::super::work::{Step, Work};
 use super::super::{Next, command, record};
 use super::{Doubt, Found, find, not_yet, nowhere, unread};
+use crate::domain::execution::{Action, ended_by_itself};
+use crate::exchange::ClosedTrade;
 
 pub(super) async fn prove(shared: &Shared, work: Work, doubt: Doubt) -> Next {
     let found = match find(shared, &work).await {
@@ -20,6 +22,12 @@ pub(super) async fn prove(shared: &Shared, work: Work, doubt: Doubt) -> Next {
         Found::Running(_) => not_yet(shared, work, "the trade still runs").await,
         // Refused, and no earlier request of ours can have closed it: somebody else did.
         Found::Ended(closed) if !doubted => {
+            work.account.connection.tell(Learned::Closed(work.position));
+            let evidence = json!({ "exitPrice": closed.exit_price, "pl": closed.pl });
+            record::fail(shared, work, "position_gone".to_owned(), evidence).await
+        }
+        // What its own stop has closed is not opened again.
+        Found::Ended(closed) if reopens(doubt.action) && by_itself(&closed) => {
             work.account.connection.tell(Learned::Closed(work.position));
             let evidence = json!({ "exitPrice": closed.exit_price, "pl": closed.pl });
             record::fail(shared, work, "position_gone".to_owned(), evidence).await
@@ -39,4 +47,14 @@ pub(super) async fn prove(shared: &Shared, work: Work, doubt: Doubt) -> Next {
             Next::step(work, step)
         }
     }
+}
+
+fn reopens(action: Action) -> bool {
+    matches!(action, Action::CloseToReopen { .. })
+}
+
+fn by_itself(closed: &ClosedTrade) -> bool {
+    closed
+        .exit_price
+        .is_some_and(|exit| ended_by_itself(&closed.position, exit))
 }

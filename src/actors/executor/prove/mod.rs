@@ -55,8 +55,10 @@ fn readings(action: Action) -> usize {
         | Action::UpdateTp { .. }
         | Action::UpdateSl { .. } => 3,
         Action::Open(_) | Action::Reopen(_) => Rest::TRADE_LOOKUP,
-        Action::CrossReduce { .. } | Action::CrossOpen(_) => Rest::CROSS_LOOKUP,
-        Action::CrossClose { .. } | Action::CrossDeposit { .. } => 1,
+        // And the position that it left.
+        Action::CrossReduce { .. } | Action::CrossOpen(_) => Rest::CROSS_LOOKUP + 1,
+        Action::CrossDeposit { .. } => 2,
+        Action::CrossClose { .. } => 1,
     }
 }
 

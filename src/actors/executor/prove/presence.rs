@@ -8,7 +8,7 @@ use super::super::super::connection::Learned;
 use super::super::super::shared::Shared;
 use super::super::super::work::{Step, Work};
 use super::super::{Next, command, record};
-use super::{Doubt, conclude, unread};
+use super::{Doubt, conclude, cross, turned, unread};
 use crate::domain::execution::Action;
 use crate::domain::proof;
 use crate::domain::units::Sats;
@@ -62,9 +62,17 @@ pub(super) async fn of_order(shared: &Shared, work: Work, doubt: Doubt) -> Next 
     let Some(order) = found else {
         return absent(shared, work, &doubt).await;
     };
-    work.account.connection.tell(Learned::CrossChanged);
     let mut outcome = command::ordered(&order);
     outcome["proof"] = json!("found among the orders");
+    let found = match cross::read(shared, &work).await {
+        Ok(found) => found,
+        Err(error) => return unread(shared, work, &error),
+    };
+    if let Action::CrossReduce { side, .. } = doubt.action
+        && found == Some(side)
+    {
+        return turned(shared, work, outcome).await;
+    }
     done(work, doubt.action, outcome)
 }
 
@@ -83,7 +91,10 @@ pub(super) async fn of_deposit(shared: &Shared, work: Work, doubt: Doubt, amount
     match ours.as_slice() {
         [] => absent(shared, work, &doubt).await,
         [transfer] => {
-            work.account.connection.tell(Learned::CrossChanged);
+            // The next deposit is decided on a margin that holds this one.
+            if let Err(error) = cross::read(shared, &work).await {
+                return unread(shared, work, &error);
+            }
             let outcome = json!({ "proof": "found among the transfers", "transfer": transfer });
             done(work, doubt.action, outcome)
         }
