@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::names::Names;
-use super::preview;
-use super::rule_check::{self, CheckArgs};
-use super::table;
+use super::rule_check::{self, CheckArgs, CheckCommand};
+use super::{own, rule_text, table};
+use crate::config::Settings;
 use crate::domain::ids::AutomationId;
 use crate::store::{Automation, NewAutomation, Store};
 
@@ -18,13 +18,24 @@ pub struct AutomationArgs {
     pub command: AutomationCommand,
 }
 
+impl AutomationArgs {
+    /// Whether it looks at an account's positions.
+    pub(super) fn reads_the_exchange(&self) -> bool {
+        match &self.command {
+            AutomationCommand::Add(args) => !args.offline,
+            AutomationCommand::Check(args) => args.account.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// What can be done with automations.
 #[derive(Debug, Subcommand)]
 pub enum AutomationCommand {
     /// Add an automation to an account, after showing what it would do
     Add(AddArgs),
     /// Show what an automation would do, without adding it
-    Check(CheckArgs),
+    Check(CheckCommand),
     /// List the automations of all accounts, or of one
     List {
         /// The account's name or id
@@ -74,6 +85,9 @@ pub struct AddArgs {
     /// Add it disabled
     #[arg(long)]
     pub disabled: bool,
+    /// Do not read the account's positions from the exchange
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Carries out `vigia automation …`.
@@ -82,12 +96,16 @@ pub struct AddArgs {
 /// What went wrong, and what to do next.
 pub async fn run(
     command: &AutomationCommand,
+    settings: &Settings,
     store: &Store,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
     match command {
-        AutomationCommand::Add(args) => add(args, store, context).await,
-        AutomationCommand::Check(args) => rule_check::check(args, context),
+        AutomationCommand::Add(args) => add(args, settings, store, context).await,
+        AutomationCommand::Check(CheckCommand { check, account }) => match account {
+            None => rule_check::check(check, context),
+            Some(account) => rule_check::check_for(check, account, settings, store, context).await,
+        },
         AutomationCommand::List { account, json } => {
             list(account.as_deref(), *json, store, context).await
         }
@@ -109,13 +127,23 @@ pub async fn run(
     }
 }
 
-async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow::Result<()> {
+async fn add(
+    args: &AddArgs,
+    settings: &Settings,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
     let config = args.check.rule.read()?;
     let rule = rule_check::understood(&args.check, &config, context)?;
     let account = store.account(&args.account).await?;
-    let examples = preview::examples(&rule, args.check.price);
+    let own = if args.offline {
+        None
+    } else {
+        Some(own::read(settings, store, &account).await)
+    };
+    let own = own.as_ref().map(|own| (account.name.as_str(), own));
     let new = NewAutomation {
-        account: account.id,
+        account: account.id.clone(),
         kind: args.check.kind,
         config,
         live: !args.job_only,
@@ -123,11 +151,11 @@ async fn add(args: &AddArgs, store: &Store, context: &mut Context<'_>) -> anyhow
     };
     let added = store.add_automation(new, context.now).await?;
     if args.check.json {
-        let mut report = rule_check::report(&rule, &examples);
+        let mut report = rule_check::report(&rule, args.check.price, own);
         report["automation"] = serde_json::to_value(&added)?;
         return context.json(&report);
     }
-    rule_check::explain(&rule, &examples, args.check.price, context)?;
+    rule_check::explain(&rule, args.check.price, own, context)?;
     let state = if added.is_active {
         "enabled"
     } else {
@@ -181,7 +209,7 @@ async fn list(
 
 fn one_line(automation: &Automation) -> String {
     match automation.rule() {
-        Ok(rule) => preview::summary(&rule),
+        Ok(rule) => rule_text::summary(&rule),
         Err(errors) => {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             format!("cannot be obeyed: {}", errors.join("; "))

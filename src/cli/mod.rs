@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod automation;
+mod backtest;
 mod check;
 mod context;
 mod credentials;
@@ -14,10 +15,13 @@ mod job;
 mod key;
 mod migrate;
 mod names;
+mod opened;
 mod outlook;
 mod output;
+mod own;
 mod preview;
 mod rule_check;
+mod rule_text;
 mod run;
 mod simulator;
 mod status;
@@ -25,6 +29,7 @@ mod stored;
 mod table;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +92,8 @@ enum Command {
     Check(check::Args),
     /// Say how the service is
     Status(status::Args),
+    /// Replay a rule over recorded prices: what it would have done, and saved
+    Backtest(backtest::Args),
     #[command(flatten)]
     Stored(stored::Stored),
 }
@@ -111,6 +118,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Simulator(args) => on_tokio(|| simulator::run(global, args)),
         Command::Check(args) => on_tokio(|| check::run(global, args)),
         Command::Status(args) => on_tokio(|| status::run(global, args)),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Stored(command) => on_tokio(|| stored::run(global, command)),
     }
 }

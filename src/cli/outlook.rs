@@ -13,9 +13,13 @@ use tokio::time::Instant;
 use super::format::{percent, usd};
 use crate::actors::NetworkShared;
 use crate::app::Prepared;
+use crate::domain::credentials::Credentials;
+use crate::domain::ids::PositionId;
 use crate::domain::maths;
+use crate::domain::position::Position;
+use crate::domain::rules::{Lineage, Rule, Subject};
 use crate::domain::units::Price;
-use crate::exchange::{Running, Spend};
+use crate::exchange::{Class, ExchangeError, Running, Spend};
 use crate::store::{Account, Automation};
 
 /// Accounts read at once.
@@ -41,7 +45,7 @@ pub(super) struct RuleOutlook {
     pub kind: &'static str,
     pub position: String,
     pub price: Price,
-    /// Where it fires; `None` where no price of the exchange reaches it.
+    /// Where it fires, the nearest such price; `None` where no price of the exchange reaches it.
     pub fires_at: Option<Price>,
     /// How far the price may move until then, as a fraction of it.
     pub away: Option<f64>,
@@ -168,11 +172,8 @@ async fn read_one(
         .credentials(&account.id)
         .await
         .map_err(|error| error.to_string())?;
-    let running = network
-        .rest
-        .running(&who)
+    let positions = positions(network, &who)
         .await
-        .and_then(Running::whole)
         .map_err(|error| error.to_string())?;
     let mut outlooks = vec![];
     for stored in rules {
@@ -180,23 +181,65 @@ async fn read_one(
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             format!("automation {}: {}", stored.id, errors.join("; "))
         })?;
-        for position in &running {
-            let level = rule.level(position.into());
-            let fires_at = level.at_or_below.or(level.at_or_above);
-            outlooks.push(RuleOutlook {
-                automation: stored.id.to_string(),
-                kind: rule.kind().as_str(),
-                position: position.id.to_string(),
-                price,
-                fires_at,
-                away: fires_at.map(|at| (price.usd() - at.usd()).abs() / price.usd()),
-                fires_before_liquidation: fires_at
-                    .map(|at| maths::liquidation_distance(position, at)),
-                fires_now: rule.is_reached(position.into(), price),
-            });
+        let outlook = |subject| of_rule(&stored, &rule, subject, price);
+        if rule.is_entry() {
+            outlooks.push(outlook(Subject::Market));
         }
+        let lineage = Lineage::default();
+        let its_own = positions
+            .iter()
+            .filter(|position| rule.is_for(position, &lineage));
+        outlooks.extend(its_own.map(|position| outlook(position.into())));
     }
     Ok(outlooks)
+}
+
+/// Running trades, and the cross position if the key may see it.
+async fn positions(
+    network: &NetworkShared,
+    who: &Credentials,
+) -> Result<Vec<Position>, ExchangeError> {
+    let mut positions = network.rest.running(who).await.and_then(Running::whole)?;
+    match network.rest.cross_position(who).await {
+        Ok(cross) => positions.extend(cross.position),
+        Err(error) if error.class == Class::ScopeMissing => {}
+        Err(error) => return Err(error),
+    }
+    Ok(positions)
+}
+
+fn of_rule(stored: &Automation, rule: &Rule, subject: Subject<'_>, price: Price) -> RuleOutlook {
+    let level = rule.level(subject);
+    let away = |at: Price| (price.usd() - at.usd()).abs() / price.usd();
+    let edges = [level.at_or_below, level.at_or_above];
+    let nearest = |one: &Price, two: &Price| away(*one).total_cmp(&away(*two));
+    let fires_at = edges.into_iter().flatten().min_by(nearest);
+    let (position, before_liquidation) = match subject {
+        Subject::Market => (PositionId::MARKET, None),
+        Subject::Position(position) => {
+            let distance = |at| maths::liquidation_distance(position, at);
+            (position.id, fires_at.map(distance))
+        }
+    };
+    RuleOutlook {
+        automation: stored.id.to_string(),
+        kind: rule.kind().as_str(),
+        position: position.to_string(),
+        price,
+        fires_at,
+        away: fires_at.map(away),
+        fires_before_liquidation: before_liquidation,
+        fires_now: rule.is_reached(subject, price),
+    }
+}
+
+impl RuleOutlook {
+    fn place(&self) -> String {
+        if self.position == PositionId::MARKET.to_string() {
+            return "the market".to_owned();
+        }
+        format!("position {}", self.position)
+    }
 }
 
 impl Outlook {
@@ -217,8 +260,11 @@ impl Outlook {
                 _ => "fires at no price of the exchange".to_owned(),
             };
             format!(
-                "{}: {} {} on position {}: {when}",
-                self.account, rule.kind, rule.automation, rule.position
+                "{}: {} {} on {}: {when}",
+                self.account,
+                rule.kind,
+                rule.automation,
+                rule.place()
             )
         };
         self.rules.iter().map(line).collect()

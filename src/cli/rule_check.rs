@@ -7,15 +7,19 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::own::{self, Own};
 use super::preview::{self, Example};
-use super::table;
+use super::{rule_text, table};
+use crate::config::Settings;
+use crate::domain::position::MarginMode;
 use crate::domain::rules::{Rule, RuleKind};
 use crate::domain::units::Price;
+use crate::store::Store;
 
 /// A rule, and what it is tried on.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// The type of automation: margin_guard
+    /// The type of automation: margin_guard, tp_sl or auto_entry
     #[arg(long = "type", value_name = "TYPE")]
     pub kind: RuleKind,
     /// The rule.
@@ -64,18 +68,56 @@ impl RuleArgs {
     }
 }
 
-/// Carries out `vigia automation check`, which needs no store.
+/// `vigia automation check`.
+#[derive(Args, Debug)]
+pub struct CheckCommand {
+    /// The rule.
+    #[command(flatten)]
+    pub check: CheckArgs,
+    /// Also show what it would do for the positions of this account, by its name or id, read from the
+    /// exchange
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+}
+
+/// Carries out `vigia automation check` without an account: that needs no store.
 ///
 /// # Errors
 /// A rule that cannot be obeyed, with everything that is wrong with it.
 pub fn check(args: &CheckArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
     let config = args.rule.read()?;
     let rule = understood(args, &config, context)?;
-    let examples = preview::examples(&rule, args.price);
+    tell(args, &rule, None, context)
+}
+
+/// Carries out `vigia automation check` for an account.
+///
+/// # Errors
+/// A rule that cannot be obeyed, or an account that does not exist.
+pub async fn check_for(
+    args: &CheckArgs,
+    account: &str,
+    settings: &Settings,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    let config = args.rule.read()?;
+    let rule = understood(args, &config, context)?;
+    let account = store.account(account).await?;
+    let own = own::read(settings, store, &account).await;
+    tell(args, &rule, Some((&account.name, &own)), context)
+}
+
+fn tell(
+    args: &CheckArgs,
+    rule: &Rule,
+    own: Option<(&str, &Own)>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
     if args.json {
-        return context.json(&report(&rule, &examples));
+        return context.json(&report(rule, args.price, own));
     }
-    explain(&rule, &examples, args.price, context)
+    explain(rule, args.price, own, context)
 }
 
 /// The rule, or all that is wrong with it: in full as JSON where that was asked for.
@@ -100,30 +142,85 @@ pub(super) fn understood(
     }
 }
 
-pub(super) fn report(rule: &Rule, examples: &[Example]) -> Value {
-    json!({
+/// All that can be said of a rule, as JSON. `own` is an account's name and what was read of it.
+pub(super) fn report(rule: &Rule, price: Price, own: Option<(&str, &Own)>) -> Value {
+    let mut report = json!({
         "type": rule.kind(),
-        "config": preview::normalised(rule),
-        "examples": examples,
-    })
+        "config": rule_text::normalised(rule),
+        "examples": preview::examples(rule, price),
+    });
+    if let Some((account, own)) = own {
+        report["account"] = match own {
+            Ok(own) => json!({
+                "name": account,
+                "price": own.price,
+                "positions": preview::own(rule, &own.positions, own.price),
+                "unreadable": own.unreadable,
+            }),
+            Err(why) => json!({"name": account, "error": why}),
+        };
+    }
+    report
 }
 
+/// All that can be said of a rule, for people.
 pub(super) fn explain(
     rule: &Rule,
-    examples: &[Example],
     price: Price,
+    own: Option<(&str, &Own)>,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
-    writeln!(context.out, "{}: {}", rule.kind(), preview::summary(rule))?;
-    writeln!(
-        context.out,
-        "\nLong {} USD, opened at {price}:",
-        preview::QUANTITY.0
-    )?;
+    let summary = rule_text::summary(rule);
+    writeln!(context.out, "{}: {summary}", rule.kind())?;
+    let examples = preview::examples(rule, price);
+    if rule.is_entry() {
+        writeln!(context.out, "\nWhat it opens:")?;
+    } else {
+        let quantity = preview::QUANTITY;
+        writeln!(context.out, "\nFor {quantity}, opened at {price}:")?;
+    }
+    rows(&examples, context)?;
+    match own {
+        None => {}
+        Some((account, Err(why))) => {
+            writeln!(
+                context.notes,
+                "note: the positions of account {account} were not read: {why}"
+            )?;
+        }
+        Some((account, Ok(own))) => {
+            let examples = preview::own(rule, &own.positions, own.price);
+            writeln!(context.out, "\nFor account {account}, at {}:", own.price)?;
+            if examples.is_empty() {
+                writeln!(context.out, "it has no positions that this is for")?;
+            } else {
+                rows(&examples, context)?;
+            }
+            for unreadable in &own.unreadable {
+                writeln!(context.notes, "warning: {unreadable}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rows(examples: &[Example], context: &mut Context<'_>) -> anyhow::Result<()> {
+    let name = |example: &Example| {
+        let (side, leverage) = (example.side.direction(), example.leverage);
+        let mode = match example.margin_mode {
+            MarginMode::Isolated => "",
+            MarginMode::Cross => " cross",
+        };
+        match example.position {
+            Some(id) => format!("{side} {leverage:.1}x{mode} {id}"),
+            None => format!("{side} {leverage}x{mode}"),
+        }
+    };
     let row = |example: &Example| {
         vec![
-            format!("{}x", example.leverage),
-            example.liquidation.to_string(),
+            name(example),
+            table::or_dash(example.liquidation),
+            example.on.as_str().to_owned(),
             table::or_dash(example.fires_at),
             table::or_dash(example.moved.map(preview::percent)),
             table::or_dash(example.from_liquidation.map(preview::percent)),
@@ -131,8 +228,9 @@ pub(super) fn explain(
     };
     let rows: Vec<_> = examples.iter().map(row).collect();
     let headers = [
-        "LEVERAGE",
+        "POSITION",
         "LIQUIDATION",
+        "ON",
         "FIRES AT",
         "MOVE",
         "FROM LIQUIDATION",
@@ -140,8 +238,8 @@ pub(super) fn explain(
     table::write(context.out, &headers, &rows)?;
     for example in examples {
         if let Some(warning) = &example.warning {
-            let leverage = example.leverage;
-            writeln!(context.notes, "warning: at {leverage}x {warning}")?;
+            let (name, on) = (name(example), example.on.as_str());
+            writeln!(context.notes, "warning: {name}, {on}: {warning}")?;
         }
     }
     Ok(())

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::context::{Context, Terminal};
-use super::{Global, account, audit, automation, execution, import, job, key, migrate, rule_check};
+use super::rule_check::CheckCommand;
+use super::{
+    Global, account, audit, automation, execution, import, job, key, migrate, rule_check, why,
+};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -25,6 +28,7 @@ pub(crate) enum Stored {
     Migrate(migrate::MigrateArgs),
     Import(import::ImportArgs),
     Key(key::KeyArgs),
+    Why(why::WhyArgs),
 }
 
 pub(crate) async fn run(global: Global, command: Stored) -> Result<ExitCode> {
@@ -57,8 +61,12 @@ pub(crate) async fn carry_out(
             return import::preview(args, settings, context).await;
         }
         Stored::Automation(automation::AutomationArgs {
-            command: Check(args),
-        }) => return rule_check::check(args, context),
+            command:
+                Check(CheckCommand {
+                    check,
+                    account: None,
+                }),
+        }) => return rule_check::check(check, context),
         _ => {}
     }
     let (store, folder) = open(command, settings, context).await?;
@@ -80,12 +88,13 @@ async fn with_store(
             let networks: Vec<_> = settings.networks.keys().map(String::as_str).collect();
             account::run(&args.command, store, &networks, context).await
         }
-        Stored::Automation(args) => automation::run(&args.command, store, context).await,
+        Stored::Automation(args) => automation::run(&args.command, settings, store, context).await,
         Stored::Execution(args) => execution::run(&args.command, &journal(), context).await,
         Stored::Job(args) => {
             let queue = app::job_queue(settings, store, Clock::start())?;
             job::run(&args.command, &settings.queue, &queue, store, context).await
         }
+        Stored::Why(args) => why::run(args, settings, &journal(), context).await,
         Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
         Stored::Migrate(args) => migrate::run(args, store, context).await,
         Stored::Import(args) => import::run(args, settings, store, context).await,
@@ -114,10 +123,12 @@ async fn open(
             settings.data_dir.display()
         );
     }
-    let vault = if adds {
-        Some(app::open_vault(settings)?)
-    } else {
-        None
+    let vault = match command {
+        _ if adds => Some(app::open_vault(settings)?),
+        // To read the account's positions; without it they are said not to have been read.
+        Stored::Automation(args) if args.reads_the_exchange() => app::open_vault(settings).ok(),
+        Stored::Why(args) if !args.offline => app::open_vault(settings).ok(),
+        _ => None,
     };
     // A service that runs would lose its tables under it.
     let holder = describe_holder(context.now);

@@ -12,12 +12,19 @@ use tempfile::TempDir;
 
 use super::context::{Context, Prompt};
 use super::{Cli, Command, stored};
+use crate::app;
+use crate::clock::Clock;
 use crate::config::{Environment, Settings};
+use crate::domain::credentials::Credentials;
 use crate::domain::execution::{Action, Decision, State};
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
+use crate::domain::position::Side;
 use crate::domain::rules::{Limits, RuleKind};
+use crate::domain::units::Usd;
 use crate::domain::units::{Price, Sats};
+use crate::exchange::{NewCrossOrder, NewTrade};
 use crate::journal::{Journal, NewExecution};
+use crate::simulator::{AccountConfig, Simulator, SimulatorConfig};
 use crate::store::Store;
 
 const GUARD: &str = r#"{"action": "add_margin", "add_margin_amount": 500, "margin_threshold": 70, "metric": "margin_used"}"#;
@@ -82,9 +89,15 @@ struct Shell {
 
 impl Shell {
     fn new() -> Self {
+        // As the process does it, once.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::load(None, &Environment(&|_| None)).unwrap();
         settings.data_dir = folder.path().join("data");
+        // Nobody listens there: commands that would ask the exchange are told so at once.
+        for network in settings.networks.values_mut() {
+            network.api_url = "http://127.0.0.1:1".to_owned();
+        }
         Self {
             folder,
             settings,
@@ -174,6 +187,8 @@ impl Shell {
                 margin_ratio: Some(0.1),
                 price: Price::from_usd(93_000.0).unwrap(),
                 data_age_ms: 3,
+                position: None,
+                level: Default::default(),
             },
         };
         let action = new.action;
@@ -333,22 +348,25 @@ async fn a_check_shows_what_a_rule_would_do_and_needs_no_store() {
     let expected = "\
 margin_guard: add_margin 500 sats at margin_used >= 0.7, cooldown 60 s
 
-Long 1000 USD, opened at 100000:
-LEVERAGE  LIQUIDATION  FIRES AT  MOVE      FROM LIQUIDATION
-1x        50000        58823.54  -41.18 %  15.00 %
-10x       90909        93457.98  -6.54 %   2.73 %
-50x       98039        98619.37  -1.38 %   0.59 %
+For 1000 USD, opened at 100000:
+POSITION   LIQUIDATION  ON      FIRES AT   MOVE      FROM LIQUIDATION
+long 1x    50000        danger  58823.54   -41.18 %  15.00 %
+long 10x   90909        danger  93457.98   -6.54 %   2.73 %
+long 50x   98039        danger  98619.37   -1.38 %   0.59 %
+short 1x   100000000    danger  333332.78  233.33 %  29900.05 %
+short 10x  111111       danger  107526.83  7.53 %    3.33 %
+short 50x  102041       danger  101419.83  1.42 %    0.61 %
 ";
     assert_eq!(said.out, expected);
     assert!(
         said.notes
-            .starts_with("warning: at 50x it fires 0.59 % from"),
+            .contains("warning: long 50x, danger: it fires 0.59 % from"),
         "{}",
         said.notes
     );
     let late = r#"{"action": "close_position", "margin_threshold": 0.5}"#;
     let said = shell.run(&check(late)).await.ok();
-    assert_eq!(said.notes.lines().count(), 3, "{}", said.notes);
+    assert_eq!(said.notes.lines().count(), 6, "{}", said.notes);
 
     let with_json = |config| [check(config).as_slice(), &["--json", "--price", "50000"]].concat();
     let report = shell.run(&with_json(GUARD)).await.json();
@@ -560,4 +578,237 @@ async fn a_key_is_made_once_for_its_owner_only() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), key);
     let printed = shell.run(&["key", "generate", "--print"]).await.ok().out;
     assert!(crate::store::Vault::from_key_text(&printed).is_ok());
+}
+
+/// An exchange on this machine with the account that `Shell::with_automation` knows, which has a
+/// trade and a cross position.
+async fn exchange(shell: &mut Shell) -> Simulator {
+    let mut account = AccountConfig::new("k", "s", "p", 1_000_000);
+    account.cross_margin_sats = 500_000;
+    let config = SimulatorConfig {
+        accounts: vec![account],
+        ..SimulatorConfig::default()
+    };
+    let simulator = Simulator::start(config).await.unwrap();
+    let network = shell.settings.networks.get_mut("mainnet").unwrap();
+    network.api_url = simulator.api_url();
+    network.stream_url = simulator.stream_url();
+    let rest = app::rest_client(&shell.settings, "mainnet", Clock::start()).unwrap();
+    let (who, now) = (Credentials::new("k", "s", "p"), rest.clock().now());
+    let trade = NewTrade::market(Side::Buy, Usd(1000), 10.0, "trade");
+    rest.open(&who, &trade, now).await.unwrap();
+    let order = NewCrossOrder {
+        side: Side::Buy,
+        quantity: Usd(400),
+        client_id: "order".to_owned(),
+    };
+    rest.cross_order(&who, &order, now).await.unwrap();
+    simulator
+}
+
+#[tokio::test]
+async fn a_rule_is_shown_for_the_accounts_own_positions() {
+    let (mut shell, _) = Shell::with_automation().await;
+    let _exchange = exchange(&mut shell).await;
+    let check = [
+        "automation",
+        "check",
+        "--type",
+        "margin_guard",
+        "--rule",
+        GUARD,
+        "--account",
+        "main",
+    ];
+    let report = shell
+        .run(&[check.as_slice(), &["--json"]].concat())
+        .await
+        .json();
+    let own = &report["account"];
+    assert_eq!(
+        (&own["name"], &own["price"]),
+        (&json!("main"), &json!(100_000))
+    );
+    let trade = &own["positions"][0];
+    assert_eq!(trade["marginMode"], "isolated");
+    assert_eq!(trade["liquidation"], json!(90_909));
+    assert_eq!(trade["firesAt"], json!(93_457.98));
+    let cross = &own["positions"][1];
+    assert_eq!(
+        (&cross["marginMode"], &cross["side"]),
+        (&json!("cross"), &json!("buy"))
+    );
+    assert!(cross["firesAt"].as_f64().unwrap() < 60_000.0, "{cross}");
+    let said = shell.run(&check).await.ok();
+    assert!(
+        said.out.contains("For account main, at 100000:"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("long 10.0x "), "{}", said.out);
+    assert!(said.out.contains("long 1.0x cross "), "{}", said.out);
+
+    let entry = r#"{"side": "b", "quantity": 1000, "trigger_price": 100000}"#;
+    let add = [
+        "automation",
+        "add",
+        "--account",
+        "main",
+        "--type",
+        "auto_entry",
+        "--rule",
+        entry,
+    ];
+    let said = shell
+        .run(&[add.as_slice(), &["--disabled"]].concat())
+        .await
+        .ok();
+    assert!(said.notes.contains("it enters at once"), "{}", said.notes);
+}
+
+#[tokio::test]
+async fn why_the_accounts_positions_were_not_read_is_said() {
+    let (mut shell, _) = Shell::with_automation().await;
+    let add = [
+        "automation",
+        "add",
+        "--account",
+        "main",
+        "--type",
+        "margin_guard",
+        "--rule",
+        GUARD,
+    ];
+    let said = shell.run(&add).await.ok();
+    let note = "note: the positions of account main were not read: ";
+    assert!(said.notes.contains(note), "{}", said.notes);
+    let said = shell
+        .run(&[add.as_slice(), &["--offline"]].concat())
+        .await
+        .ok();
+    assert!(!said.notes.contains(note), "{}", said.notes);
+    let report = shell
+        .run(&[add.as_slice(), &["--json"]].concat())
+        .await
+        .json();
+    assert!(report["account"]["error"].is_string(), "{report}");
+}
+
+/// What cannot be obeyed is refused by both, with the same errors.
+#[tokio::test]
+async fn what_check_refuses_add_refuses_too() {
+    let (mut shell, _) = Shell::with_automation().await;
+    for (kind, rule) in [
+        (
+            "margin_guard",
+            r#"{"action": "reduce_position", "margin_threshold": 0.5}"#,
+        ),
+        (
+            "tp_sl",
+            r#"{"action": "update_sl", "new_takeprofit": 5, "trigger_pnl_percentage": 1}"#,
+        ),
+        (
+            "auto_entry",
+            r#"{"side": "b", "quantity": 5, "margin_mode": "cross", "stoploss": 9}"#,
+        ),
+    ] {
+        let rule = ["--type", kind, "--rule", rule, "--json"];
+        let check = [["automation", "check"].as_slice(), &rule].concat();
+        let add = [["automation", "add", "--account", "main"].as_slice(), &rule].concat();
+        let (checked, added) = (shell.run(&check).await, shell.run(&add).await);
+        let told: Value = serde_json::from_str(&checked.out).unwrap();
+        let errors = told["errors"].as_array().unwrap();
+        assert!(!errors.is_empty());
+        for error in errors {
+            assert!(
+                error["field"].is_string() && error["allowed"].is_string(),
+                "{error}"
+            );
+            assert!(error.get("value").is_some(), "{error}");
+        }
+        assert_eq!(checked.out, added.out);
+        assert_eq!(checked.error, added.error);
+    }
+}
+
+#[tokio::test]
+async fn an_execution_is_explained_with_what_was_seen_and_decided() {
+    let (mut shell, automation) = Shell::with_automation().await;
+    let id = shell.uncertain(&automation).await.to_string();
+    let said = shell.run(&["why", &id]).await.ok().out;
+    for part in [
+        "(margin_guard) of account main, for position 00000000-",
+        "Saw: a price of 93,000, 3 ms old",
+        "Held margin_used = 0.710000 against 0.7",
+        "Decided: add_margin by itself, in episode 1",
+        "vigia execution resolve",
+        "Rule: margin_guard: add_margin 500 sats at margin_used >= 0.7, cooldown 60 s (version 1).",
+        "Arming now: episode 1 has fired",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    let report = shell.run(&["why", &id, "--json"]).await.json();
+    assert_eq!(report["execution"]["decision"]["metricValue"], json!(0.71));
+    assert!(report["explanation"].as_array().unwrap().len() >= 4);
+}
+
+#[tokio::test]
+async fn why_nothing_was_done_is_explained() {
+    let (mut shell, automation) = Shell::with_automation().await;
+    let _exchange = exchange(&mut shell).await;
+    let rows = shell
+        .run(&[
+            "automation",
+            "check",
+            "--account",
+            "main",
+            "--type",
+            "margin_guard",
+            "--rule",
+            GUARD,
+            "--json",
+        ])
+        .await
+        .json();
+    let position = rows["account"]["positions"][0]["position"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let why = ["why", "--automation", &automation, "--position", &position];
+    let said = shell.run(&why).await.ok().out;
+    for part in [
+        "Why it does not act: the price is 100,000, margin_used is 0.000000 against 0.7; the rule \
+         fires at 93,457.98 or below: the price is 6.54 % away.",
+        "ok   automation: it is enabled",
+        "ok   position: isolated long of 1000 USD at 100,000",
+        "?    arming: never armed",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    let nobody = uuid::Uuid::from_u128(5).to_string();
+    let gone = [
+        "why",
+        "--automation",
+        &automation,
+        "--position",
+        &nobody,
+        "--json",
+    ];
+    let report = shell.run(&gone).await.json();
+    let answer = report["answer"].as_str().unwrap();
+    assert!(answer.ends_with("does not run"), "{answer}");
+    shell
+        .run(&["automation", "disable", &automation])
+        .await
+        .ok();
+    let offline = [why.as_slice(), &["--offline"]].concat();
+    let said = shell.run(&offline).await.ok().out;
+    assert!(
+        said.contains("Why it does not act: it is disabled"),
+        "{said}"
+    );
+    assert!(
+        said.contains("?    exchange: the account was not read: --offline"),
+        "{said}"
+    );
 }

@@ -197,6 +197,8 @@ mod tests {
             pnl_percentage: Some(15.05),
             price: super::super::units::Price::from_usd(68_020.5).unwrap(),
             data_age_ms: 12,
+            position: None,
+            level: Default::default(),
         }
     }
 

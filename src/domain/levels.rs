@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::units::Price;
 
 /// Where a rule fires for a position: at or below one price, at or above another. A side that no
 /// price of the exchange reaches is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
     /// Fires at this price and every lower one.
     pub at_or_below: Option<Price>,

@@ -86,6 +86,8 @@ impl Set {
                 margin_ratio: Some(0.85),
                 price: Price::from_usd(68_020.5).unwrap(),
                 data_age_ms: 12,
+                position: None,
+                level: Default::default(),
             },
         }
     }

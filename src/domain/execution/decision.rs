@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::levels::Level;
 use crate::domain::maths;
 use crate::domain::position::Position;
 use crate::domain::rules::margin_guard::{Fallback, GuardAction};
@@ -101,6 +102,12 @@ pub struct Decision {
     pub price: Price,
     /// Age of the price then, in milliseconds.
     pub data_age_ms: u64,
+    /// The position as it was seen; `None` for an entry.
+    #[serde(default)]
+    pub position: Option<Position>,
+    /// Where the rule fires for it.
+    #[serde(default)]
+    pub level: Level,
 }
 
 fn margin_guard() -> RuleKind {
@@ -133,6 +140,8 @@ impl Decision {
             pnl_percentage: percentage,
             price: seen.price,
             data_age_ms: u64::try_from(seen.age.as_millis()).unwrap_or(u64::MAX),
+            position: position.cloned(),
+            level: rule.level(subject),
         }
     }
 

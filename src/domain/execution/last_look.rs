@@ -487,7 +487,8 @@ mod tests {
         );
         let skip = LastLook::Skip(SkipReason::ConditionGone);
         assert_eq!(last_look(&entry(90_000.0), false, &at(93_000.5)), skip);
-        let looked = last_look(&entry(80_000.0), false, &at(93_000.0));
+        // The price has jumped past the stop.
+        let looked = last_look(&entry(90_000.0), false, &at(89_000.0));
         assert!(matches!(looked, LastLook::OutOfRange(_)), "{looked:?}");
     }
 }

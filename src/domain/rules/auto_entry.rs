@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::fields::{FieldError, Fields};
 use super::price_field;
 use crate::domain::levels::Level;
+use crate::domain::maths::{self, isolated};
 use crate::domain::position::{MarginMode, Side};
 use crate::domain::units::{Price, Usd};
 
@@ -31,6 +32,8 @@ pub struct AutoEntry {
 
 /// The market of every entry.
 pub const MARKET: &str = "btcusd";
+/// The old worker's own words, which its operators know.
+const REQUIRED: &str = "Side and quantity are required for auto entry";
 const DEFAULT_LEVERAGE: f64 = 10.0;
 const MOST_USD: i64 = 500_000;
 const MOST_ENTRIES: i64 = 1_000;
@@ -43,18 +46,10 @@ impl AutoEntry {
     /// All that is wrong, by field.
     pub fn parse(config: &Value) -> Result<Self, Vec<FieldError>> {
         let mut fields = Fields::of(config);
-        if fields.get("side").is_none() || fields.get("quantity").is_none() {
-            // The old worker's own words, which its operators know.
-            let missing = if fields.get("side").is_none() {
-                "side"
-            } else {
-                "quantity"
-            };
-            fields.refuse(
-                missing,
-                Value::Null,
-                "Side and quantity are required for auto entry",
-            );
+        for field in ["side", "quantity"] {
+            if fields.get(field).is_none() {
+                fields.refuse(field, Value::Null, REQUIRED);
+            }
         }
         let side = match fields.get("side") {
             Some(_) => fields.choice(
@@ -107,6 +102,11 @@ impl AutoEntry {
                 max_entries: max_entries.map_or(1, |most| u32::try_from(most).unwrap_or(1)),
             })
         })();
+        if let Some(entry) = &rule
+            && entry.mode == MarginMode::Isolated
+        {
+            entry.refuse_stops(&mut fields);
+        }
         fields.finish(rule)
     }
 
@@ -123,6 +123,46 @@ impl AutoEntry {
         fields.number("leverage", allowed, |number| {
             (1.0..=100.0).contains(&number) && (!cross || number.fract() == 0.0)
         })
+    }
+
+    /// Refuses stops that the exchange would not take at any time: it enters at the trigger, a buy
+    /// at or below it, a sell at or above.
+    fn refuse_stops(&self, fields: &mut Fields<'_>) {
+        let over = |one: Price, other: Price| match self.side {
+            Side::Buy => one > other,
+            Side::Sell => one < other,
+        };
+        let (stop_side, target_side) = match self.side {
+            Side::Buy => ("under", "over"),
+            Side::Sell => ("over", "under"),
+        };
+        let mut refuse = |field: &'static str, allowed: String| {
+            let value = fields.get(field).cloned().unwrap_or_default();
+            fields.refuse(field, value, allowed);
+        };
+        let Some(trigger) = self.trigger else {
+            if let (Some(stop), Some(target)) = (self.stoploss, self.takeprofit)
+                && !over(target, stop)
+            {
+                refuse("stoploss", format!("a price {stop_side} the takeprofit"));
+            }
+            return;
+        };
+        let margin = isolated::margin(self.quantity, trigger, self.leverage);
+        let liquidation = maths::liquidation(self.side, self.quantity, trigger, margin);
+        if let Some(stop) = self.stoploss
+            && (!over(trigger, stop) || over(liquidation, stop))
+        {
+            let allowed = format!(
+                "a price {stop_side} the trigger_price, not beyond the liquidation of the entry \
+                 there, at {liquidation}"
+            );
+            refuse("stoploss", allowed);
+        }
+        if self.takeprofit.is_some_and(|target| !over(target, trigger)) {
+            let allowed = format!("a price {target_side} the trigger_price");
+            refuse("takeprofit", allowed);
+        }
     }
 
     /// Whether the price has reached the trigger: a buy's from above, a sell's from below. Without
@@ -147,5 +187,107 @@ impl AutoEntry {
                 at_or_above: self.trigger,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn errors(config: &Value) -> Vec<FieldError> {
+        AutoEntry::parse(config).unwrap_err()
+    }
+
+    fn refused(config: &Value) -> Vec<String> {
+        let fields = errors(config).into_iter().map(|error| error.field);
+        fields.collect()
+    }
+
+    #[test]
+    fn an_entry_of_the_old_worker_means_what_it_meant() {
+        let entry = AutoEntry::parse(&json!({
+            "side": "b", "quantity": 1000, "market": "btcusd", "trigger_type": "market",
+        }));
+        let entry = entry.unwrap();
+        assert_eq!((entry.side, entry.quantity), (Side::Buy, Usd(1000)));
+        assert_eq!((entry.leverage, entry.max_entries), (10.0, 1));
+        assert_eq!(entry.mode, MarginMode::Isolated);
+        assert_eq!(entry.trigger, None);
+    }
+
+    #[test]
+    fn side_and_quantity_are_missed_in_the_old_workers_words() {
+        let errors = errors(&json!({"leverage": 5}));
+        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "side: missing; Side and quantity are required for auto entry",
+                "quantity: missing; Side and quantity are required for auto entry",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_impossible_value_is_told_at_once() {
+        let config = json!({
+            "side": "up", "quantity": 0.5, "leverage": 101, "market": "ethusd",
+            "trigger_type": "limit", "trigger_price": 42_000.2, "stoploss": -1,
+            "takeprofit": "high", "margin_mode": "both", "max_entries": 0, "trigger": 1,
+        });
+        let expected = [
+            "side",
+            "quantity",
+            "margin_mode",
+            "leverage",
+            "market",
+            "trigger_type",
+            "trigger_price",
+            "stoploss",
+            "takeprofit",
+            "max_entries",
+            "trigger",
+        ];
+        assert_eq!(refused(&config), expected);
+    }
+
+    #[test]
+    fn a_cross_entry_has_a_whole_leverage_and_no_stops() {
+        let config = json!({
+            "side": "s", "quantity": 5, "margin_mode": "cross", "leverage": 2.5,
+            "stoploss": 50_000, "takeprofit": 30_000,
+        });
+        assert_eq!(refused(&config), ["leverage", "stoploss", "takeprofit"]);
+        let config = json!({"side": "s", "quantity": 5, "margin_mode": "cross", "leverage": 2});
+        assert!(AutoEntry::parse(&config).is_ok());
+    }
+
+    #[test]
+    fn stops_that_no_entry_at_the_trigger_could_have_are_refused() {
+        let entry = |side: &str, field: &str, price: f64| {
+            json!({"side": side, "quantity": 1000, "leverage": 10, "trigger_price": 100_000,
+                   field: price})
+        };
+        for (side, field, price, possible) in [
+            ("buy", "stoploss", 100_000.0, false),
+            ("buy", "stoploss", 99_999.5, true),
+            ("buy", "stoploss", 90_909.0, true),
+            ("buy", "stoploss", 90_908.5, false),
+            ("buy", "takeprofit", 100_000.0, false),
+            ("buy", "takeprofit", 100_000.5, true),
+            ("sell", "stoploss", 100_000.0, false),
+            ("sell", "stoploss", 111_111.0, true),
+            ("sell", "stoploss", 111_111.5, false),
+            ("sell", "takeprofit", 100_000.0, false),
+            ("sell", "takeprofit", 99_999.5, true),
+        ] {
+            let config = entry(side, field, price);
+            assert_eq!(AutoEntry::parse(&config).is_ok(), possible, "{config}");
+        }
+        let crossed = json!({"side": "buy", "quantity": 5, "stoploss": 50_000,
+                             "takeprofit": 50_000});
+        assert_eq!(refused(&crossed), ["stoploss"]);
     }
 }

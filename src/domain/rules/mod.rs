@@ -7,6 +7,9 @@ pub mod margin_guard;
 mod positions;
 pub mod tp_sl;
 
+#[cfg(test)]
+mod agreement;
+
 use std::fmt;
 use std::time::Duration;
 

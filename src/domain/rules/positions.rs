@@ -48,6 +48,16 @@ impl Positions {
         (ids.len() + modes.len() == named.len()).then_some(Self::These { ids, modes })
     }
 
+    /// Whether no isolated trade can be among them.
+    pub(super) fn are_cross_alone(&self) -> bool {
+        match self {
+            Self::All => false,
+            Self::These { ids, modes } => {
+                ids.is_empty() && modes.iter().all(|mode| *mode == MarginMode::Cross)
+            }
+        }
+    }
+
     /// Whether a position is among them, by itself or as the successor of one that is named.
     pub fn include(&self, position: &Position, lineage: &Lineage) -> bool {
         match self {
@@ -93,5 +103,46 @@ impl Lineage {
             latest = *successor;
         }
         latest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::rules::{Rule, RuleKind};
+
+    fn guard(positions: &Value) -> Result<Positions, Vec<String>> {
+        let config = json!({"action": "close_position", "margin_threshold": 0.5,
+                            "positions": positions});
+        match Rule::parse(RuleKind::MarginGuard, &config) {
+            Ok(Rule::MarginGuard(guard)) => Ok(guard.positions),
+            Ok(other) => panic!("{other:?}"),
+            Err(errors) => Err(errors.into_iter().map(|error| error.field).collect()),
+        }
+    }
+
+    #[test]
+    fn positions_are_named_by_id_or_by_margin_mode_and_nothing_else() {
+        let id = uuid::Uuid::from_u128(7);
+        let named = guard(&json!([id, "cross"])).unwrap();
+        let expected = Positions::These {
+            ids: vec![PositionId(id)],
+            modes: vec![MarginMode::Cross],
+        };
+        assert_eq!(named, expected);
+        assert_eq!(guard(&json!(null)), Ok(Positions::All));
+        for wrong in [
+            json!([]),
+            json!("cross"),
+            json!(["all"]),
+            json!([7]),
+            json!({}),
+        ] {
+            assert!(guard(&wrong).is_err(), "{wrong}");
+        }
+        let each = guard(&json!(["one", "two"])).unwrap_err();
+        assert_eq!(each, ["positions", "positions"], "each is told");
     }
 }

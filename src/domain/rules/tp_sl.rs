@@ -150,6 +150,13 @@ impl TpSl {
             fields.only_with("new_stoploss", "action update_sl");
             fields.only_with("replace_trailing", "action update_sl");
         }
+        let updates = matches!(kind, Some(Kind::UpdateTp | Kind::UpdateSl));
+        if updates && positions.as_ref().is_some_and(Positions::are_cross_alone) {
+            fields.only_with(
+                "positions",
+                "isolated trades for an update: a cross position has no take-profit and no stop-loss",
+            );
+        }
         const PRICE: &str = "a price in USD, a multiple of 0.5";
         let action = match kind {
             Some(Kind::UpdateTp) => fields
@@ -214,5 +221,139 @@ impl TpSl {
             Side::Buy => Level::rising(profit).or(Level::falling(loss)),
             Side::Sell => Level::falling(profit).or(Level::rising(loss)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::position::MarginMode;
+    use crate::domain::units::Sats;
+
+    fn refused(config: &Value) -> Vec<String> {
+        let errors = TpSl::parse(config).unwrap_err();
+        errors.into_iter().map(|error| error.field).collect()
+    }
+
+    fn price(usd: f64) -> Price {
+        Price::from_usd(usd).unwrap()
+    }
+
+    #[test]
+    fn a_rule_of_the_old_worker_means_what_it_meant() {
+        let rule = TpSl::parse(&json!({"action": "close_tp", "trigger_pnl_percentage": 5}));
+        let rule = rule.unwrap();
+        assert_eq!(rule.basis, PnlBasis::Quantity);
+        assert_eq!(rule.direction, Direction::Any);
+        let position = Position::sample(Side::Buy, 1000, 100_000.0, 10);
+        // Satoshis over dollars, times a hundred.
+        let at = price(100_005.0);
+        let pl = maths::pl(&position, at).0 as f64;
+        assert_eq!(rule.pnl_percentage(&position, at), pl / 1000.0 * 100.0);
+        assert!(rule.is_reached(&position, at));
+        assert!(rule.is_reached(&position, price(99_995.0)), "a loss too");
+    }
+
+    #[test]
+    fn all_actions_bases_and_directions_are_understood() {
+        for (action, field) in [
+            ("update_tp", Some("new_takeprofit")),
+            ("update_sl", Some("new_stoploss")),
+            ("close_tp", None),
+            ("close_sl", None),
+        ] {
+            for basis in ["quantity", "margin"] {
+                for direction in ["any", "profit", "loss"] {
+                    let mut config = json!({"action": action, "trigger_pnl_percentage": 0.5,
+                        "pnl_basis": basis, "direction": direction});
+                    if let Some(field) = field {
+                        config[field] = json!(42_000.5);
+                    }
+                    let rule = TpSl::parse(&config).unwrap();
+                    assert_eq!(rule.action.as_str(), action);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_error_is_told_at_once_by_field() {
+        let config = json!({
+            "action": "update_tp", "trigger_pnl_percentage": 0, "new_stoploss": 42_000.25,
+            "pnl_basis": "equity", "direction": "up", "replace_trailing": "yes",
+            "cooldown_seconds": 90_000, "positions": [], "take_profit": 1,
+        });
+        let expected = [
+            "trigger_pnl_percentage",
+            "new_stoploss",
+            "replace_trailing",
+            "pnl_basis",
+            "direction",
+            "cooldown_seconds",
+            "positions",
+            "new_stoploss",
+            "replace_trailing",
+            "new_takeprofit",
+            "take_profit",
+        ];
+        assert_eq!(refused(&config), expected);
+    }
+
+    #[test]
+    fn fields_that_contradict_the_action_are_refused() {
+        for (config, field) in [
+            (
+                json!({"action": "update_sl", "new_stoploss": 1, "new_takeprofit": 2}),
+                "new_takeprofit",
+            ),
+            (
+                json!({"action": "update_tp", "new_takeprofit": 2, "replace_trailing": true}),
+                "replace_trailing",
+            ),
+            (
+                json!({"action": "close_sl", "new_stoploss": 2}),
+                "new_stoploss",
+            ),
+            (json!({"action": "update_sl"}), "new_stoploss"),
+            (
+                json!({"action": "update_sl", "new_stoploss": 2, "positions": ["cross"]}),
+                "positions",
+            ),
+        ] {
+            let mut config = config;
+            config["trigger_pnl_percentage"] = json!(5);
+            assert_eq!(refused(&config), [field], "{config}");
+        }
+        let closing = json!({"action": "close_sl", "trigger_pnl_percentage": 5,
+                             "positions": ["cross"]});
+        assert!(TpSl::parse(&closing).is_ok());
+    }
+
+    #[test]
+    fn directions_take_profit_loss_or_either() {
+        let rule = |direction: &str| {
+            let config = json!({"action": "close_tp", "trigger_pnl_percentage": 50,
+                                "pnl_basis": "margin", "direction": direction});
+            TpSl::parse(&config).unwrap()
+        };
+        let position = Position::sample(Side::Sell, 1000, 100_000.0, 10);
+        let (gain, lost) = (price(95_000.0), price(106_000.0));
+        let reached = |direction, at| rule(direction).is_reached(&position, at);
+        assert_eq!((reached("any", gain), reached("any", lost)), (true, true));
+        assert_eq!(
+            (reached("profit", gain), reached("profit", lost)),
+            (true, false)
+        );
+        assert_eq!(
+            (reached("loss", gain), reached("loss", lost)),
+            (false, true)
+        );
+        // Of a cross position it is the return on all its margin.
+        let cross = Position::sample_cross(Side::Sell, 1000, 100_000.0, 10, Sats(500_000));
+        assert_eq!(cross.mode, MarginMode::Cross);
+        assert!(!rule("profit").is_reached(&cross, gain));
+        assert!((rule("any").pnl_percentage(&cross, gain) - 10.5264).abs() < 1e-9);
     }
 }
