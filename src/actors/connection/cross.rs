@@ -31,11 +31,11 @@ impl Connection {
         let due = self.cross.is_dirty()
             || self.cross.row().is_some()
             || self.cross_read_at.is_none_or(|at| now >= at + far);
-        if denied
-            || !due
-            || self.reading_cross
-            || self.account.rate.spend(Spend::Read, now).is_err()
-        {
+        if denied || !due || self.reading_cross {
+            return;
+        }
+        if let Err(free_at) = self.account.rate.spend(Spend::Read, now) {
+            self.read_cross_later(free_at.saturating_sub(now), context);
             return;
         }
         self.reading_cross = true;
@@ -51,6 +51,20 @@ impl Connection {
             connection.take_cross(answer, now, context);
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(answer).map(taken));
+    }
+
+    /// As soon as there is room for it: the next reading of the trades may be far off, and until
+    /// then nobody would guard the cross position.
+    fn read_cross_later(&mut self, pause: Duration, context: &mut Context<Self>) {
+        if self.cross_waits {
+            return;
+        }
+        self.cross_waits = true;
+        let pause = pause.max(Duration::from_millis(1));
+        context.run_later(pause, |connection, context| {
+            connection.cross_waits = false;
+            connection.read_cross(context);
+        });
     }
 
     fn take_cross(

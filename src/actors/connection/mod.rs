@@ -51,6 +51,8 @@ pub struct Connection {
     cross_access: cross::Access,
     cross_read_at: Option<Duration>,
     reading_cross: bool,
+    /// A reading of the cross account waits for its place in the rate budget.
+    cross_waits: bool,
     link: Link,
     health: Health,
     started_at: Duration,
@@ -76,6 +78,7 @@ impl Connection {
             cross_access: cross::Access::default(),
             cross_read_at: None,
             reading_cross: false,
+            cross_waits: false,
             link: Link::default(),
             health: Health::Starting,
             started_at: Duration::ZERO,
