@@ -1,10 +1,12 @@
 //! `vigia audit`: the permanent record of executed actions.
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::context::Context;
 use super::names::Names;
 use super::table;
+use crate::domain::audit::Entry;
 use crate::domain::ids::AutomationId;
 use crate::journal::{AuditFilter, AuditRow, Journal, LIST_LIMIT};
 
@@ -63,23 +65,55 @@ pub async fn run(
     context.warn_of(&entries.unreadable)?;
     entries.rows.reverse();
     if args.json {
-        return context.json(&entries.rows);
+        let entries: Vec<_> = entries.rows.iter().map(numbered).collect();
+        return context.json(&entries);
     }
     if entries.rows.is_empty() {
         writeln!(context.notes, "there are no such audit entries")?;
         return Ok(());
     }
     let names = Names::read(journal.store()).await?;
-    let row = |row: &AuditRow| {
-        vec![
-            row.seq.to_string(),
-            row.entry.timestamp.clone(),
-            names.of(&row.account),
-            row.entry.message.clone(),
-            row.execution.to_string(),
-        ]
-    };
-    let rows: Vec<_> = entries.rows.iter().map(row).collect();
-    let headers = ["SEQ", "TIME", "ACCOUNT", "MESSAGE", "EXECUTION"];
-    Ok(table::write(context.out, &headers, &rows)?)
+    let numbers: Vec<_> = entries.rows.iter().map(|row| row.seq.to_string()).collect();
+    let lines = entries.rows.iter().map(|row| lines(row, &names));
+    let pairs: Vec<_> = numbers.iter().map(String::as_str).zip(lines).collect();
+    Ok(table::write_pairs(context.out, &pairs)?)
+}
+
+/// An entry in the shape that its readers know, its number among the particulars.
+fn numbered(row: &AuditRow) -> Entry {
+    let mut entry = row.entry.clone();
+    if let Some(data) = entry.data.as_object_mut() {
+        data.insert("seq".to_owned(), json!(row.seq));
+    }
+    entry
+}
+
+/// What is told of an entry beside its message, in this order, where it is there.
+const TOLD: [(&str, &str); 15] = [
+    ("amount", "{} sats"),
+    ("kept", "{} USD kept"),
+    ("leverage", "leverage {}"),
+    ("marginMode", "{} margin"),
+    ("takeprofit", "take-profit {}"),
+    ("stoploss", "stop-loss {}"),
+    ("pnl", "P&L {} sats"),
+    ("pnlPercentage", "{} % of its basis"),
+    ("marginRatio", "margin ratio {}"),
+    ("price", "decided at {}"),
+    ("exitPrice", "closed at {}"),
+    ("leftOut", "left out {}"),
+    ("tradeId", "trade {}"),
+    ("successorId", "reopened as {}"),
+    ("executionId", "execution {}"),
+];
+
+/// An entry as a few lines that fit a terminal.
+fn lines(row: &AuditRow, names: &Names) -> String {
+    let (entry, account) = (&row.entry, names.of(&row.account));
+    let told = TOLD.iter().filter_map(|(key, phrase)| {
+        let value = entry.data.get(key).filter(|value| !value.is_null())?;
+        Some(phrase.replace("{}", &table::bare(value)))
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    format!("{}  {account}\n{}\n{told}", entry.timestamp, entry.message)
 }

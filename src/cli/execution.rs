@@ -4,11 +4,11 @@ use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::context::Context;
-use super::format::described;
+use super::format::{described, thousands};
 use super::names::Names;
 use super::table;
 use crate::domain::audit::{Act, Actor, Entry};
-use crate::domain::execution::State;
+use crate::domain::execution::{Decision, State};
 use crate::domain::ids::{AutomationId, ExecutionId};
 use crate::journal::{Execution, Filter, Journal, LIST_LIMIT, Settled};
 
@@ -147,9 +147,16 @@ async fn show(
         return context.json(execution);
     }
     let names = Names::read(journal.store()).await?;
-    let before = execution
-        .before
-        .map(|before| serde_json::to_string(&before));
+    let before = execution.before.map(|before| {
+        let (margin, cash_in) = (before.margin.0, before.sum_cash_in_margin.0);
+        let signed_at = table::time(before.signed_at);
+        format!(
+            "margin {} sats, of it cashed in so far {} sats\nsigned {signed_at}",
+            thousands(margin),
+            thousands(cash_in)
+        )
+    });
+    let told = |json: Option<&serde_json::Value>| table::or_dash(json.map(table::fields));
     let pairs = [
         ("id", execution.id.to_string()),
         ("state", execution.state.to_string()),
@@ -171,10 +178,10 @@ async fn show(
             "ended",
             table::or_dash(execution.finished_at.map(table::time)),
         ),
-        ("decision", serde_json::to_string(&execution.decision)?),
-        ("before", table::or_dash(before.transpose()?)),
-        ("evidence", table::or_dash(execution.evidence.as_ref())),
-        ("outcome", table::or_dash(execution.outcome.as_ref())),
+        ("decision", decided(&execution.decision)),
+        ("before", table::or_dash(before)),
+        ("evidence", told(execution.evidence.as_ref())),
+        ("outcome", told(execution.outcome.as_ref())),
     ];
     table::write_pairs(context.out, &pairs)?;
     if execution.state == State::Uncertain {
@@ -186,6 +193,29 @@ async fn show(
         )?;
     }
     Ok(())
+}
+
+/// What was wanted, and what was seen when that was decided.
+fn decided(decision: &Decision) -> String {
+    let figure =
+        |value: Option<f64>| table::or_dash(value.map(|value| (value * 1e4).round() / 1e4));
+    let instead = if decision.fallback {
+        ", in place of what could not be done"
+    } else {
+        ""
+    };
+    let pnl = table::or_dash(decision.pnl.map(|pnl| thousands(pnl.0)));
+    format!(
+        "{}: {}{instead}\n{} {}, threshold {}\nprice {}, {} ms old\nmargin ratio {}, P&L {pnl} sats",
+        decision.rule,
+        decision.wanted,
+        decision.metric,
+        figure(decision.metric_value),
+        decision.threshold,
+        decision.price,
+        decision.data_age_ms,
+        figure(decision.margin_ratio),
+    )
 }
 
 async fn resolve(

@@ -466,7 +466,11 @@ async fn an_uncertain_execution_is_shown_and_settled_with_its_audit_entry() {
     );
     let shown = shell.run(&["execution", "show", &id]).await.ok();
     assert!(
-        shown.out.contains(r#"evidence      {"added":250}"#),
+        shown.out.contains("evidence      added 250\n")
+            && shown
+                .out
+                .contains("decision      margin_guard: add_margin\n")
+            && shown.out.lines().all(|line| line.chars().count() <= 80),
         "{}",
         shown.out
     );
@@ -494,13 +498,21 @@ async fn an_uncertain_execution_is_shown_and_settled_with_its_audit_entry() {
         .json();
     assert_eq!(audited.as_array().unwrap().len(), 1);
     assert_eq!(audited[0]["type"], json!("margin_guard_executed"));
-    assert_eq!(audited[0]["executionId"], json!(id));
+    let keys: Vec<_> = audited[0].as_object().unwrap().keys().collect();
+    let expected = ["automationId", "data", "message", "timestamp", "type"];
+    assert_eq!(keys, expected, "what is more stands in `data`");
+    assert_eq!(audited[0]["data"]["executionId"], json!(id));
     assert_eq!(audited[0]["data"]["accountName"], json!("main"));
+    assert_eq!(audited[0]["data"]["seq"], json!(1));
     let audited = shell.run(&["audit", "list"]).await.ok().out;
-    assert!(
-        audited.contains("1    2025-01-10T00:05:00Z  main     Margin Guard"),
-        "{audited}"
-    );
+    let expected = "\
+1  2025-01-10T00:05:00Z main
+   Margin Guard executed: add_margin for position
+   00000000-0000-0000-0000-000000000002
+   500 sats, margin ratio 0.1, decided at 93000, execution
+   00000000-0000-0000-0000-000000000001
+";
+    assert_eq!(audited, expected);
     let none = shell
         .run(&["audit", "list", "--automation", "other"])
         .await
