@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 pub struct Network {
     port: u16,
     target: u16,
-    carried: Arc<Mutex<JoinSet<()>>>,
+    /// None while the network refuses.
+    carried: Arc<Mutex<Option<JoinSet<()>>>>,
     swallows: watch::Sender<bool>,
 }
 
@@ -34,7 +35,8 @@ impl Network {
 
     /// Cuts all connections, and refuses new ones.
     pub fn refuse(&self) {
-        self.carried.lock().unwrap().abort_all();
+        // Dropped, all that it carries ends; and whoever was accepted just now is not carried.
+        *self.carried.lock().unwrap() = None;
     }
 
     /// Accepts connections again.
@@ -55,7 +57,8 @@ impl Network {
     fn carry(&self, listener: TcpListener) {
         let carried = Arc::clone(&self.carried);
         let (target, swallows) = (self.target, self.swallows.clone());
-        self.carried.lock().unwrap().spawn(async move {
+        let mut carrying = self.carried.lock().unwrap();
+        carrying.get_or_insert_default().spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let Ok(far) = TcpStream::connect(("127.0.0.1", target)).await else {
                     continue;
@@ -63,6 +66,9 @@ impl Network {
                 let (near_in, near_out) = near.into_split();
                 let (far_in, far_out) = far.into_split();
                 let mut carried = carried.lock().unwrap();
+                let Some(carried) = carried.as_mut() else {
+                    return;
+                };
                 carried.spawn(copy(near_in, far_out, swallows.subscribe()));
                 carried.spawn(copy(far_in, near_out, swallows.subscribe()));
             }

@@ -1,7 +1,7 @@
 //! The queue in the service's own database: nothing needs to be installed, and it means the same.
 //!
-//! [`database`] is what it asks of the database; [`add`] and [`inspect`] serve commands;
-//! [`serve`] hands jobs out, with [`take`] choosing them, [`lease`] keeping them, and [`record`]
+//! `database` is what it asks of the database; `add` and `inspect` serve commands;
+//! `serve` hands jobs out, with `take` choosing them, `lease` keeping them, and `record`
 //! writing down what became of them.
 
 mod add;

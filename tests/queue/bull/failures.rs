@@ -169,7 +169,7 @@ async fn a_failed_job_runs_again_by_hand_and_a_delayed_one_at_once(stage: Stage)
     let id = stage.node.add(json!({})).await;
     stage.node.wait(&id).await;
     assert!(
-        queue.retry(&job["id"].as_str().unwrap()).await.is_err(),
+        queue.retry(text(&job, "id")).await.is_err(),
         "it is completed"
     );
     queue.retry(&id).await.unwrap();
