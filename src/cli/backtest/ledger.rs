@@ -181,7 +181,7 @@ impl Ledger {
     /// Closes a trade and opens what is kept of it.
     fn reopen(&mut self, index: usize, leg: Reopening, at: Price, now: DateTime<Utc>) -> Answer {
         self.end(index, EndedBy::Rule, at, at, now);
-        let (leg, _left_out) = leg.with_valid_stops(at);
+        let leg = leg.with_valid_stops(at);
         let id = self.next_id();
         let order = Order {
             side: leg.side,
