@@ -7,11 +7,15 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::position::Position;
 use crate::domain::units::Price;
-use crate::exchange::{Class, UnreadableTrade};
+use crate::exchange::{Class, ExchangeError, Rest, UnreadableTrade};
 use crate::store::{Account, Store};
 
 /// An account that has not answered by then is said not to have.
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// Requests for the price, and the pause between two: one public request a second is allowed.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(1100);
 
 /// What the exchange shows.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ async fn read_all(settings: &Settings, store: &Store, account: &Account) -> Own 
     let who = who.map_err(|error| told(&error))?;
     let rest = app::rest_client(settings, &account.network, Clock::start());
     let rest = rest.map_err(|error| format!("{error:#}"))?;
-    let ticker = rest.ticker().await.map_err(|error| told(&error))?;
+    let price = price(&rest).await.map_err(|error| told(&error))?;
     let running = rest.running(&who).await.map_err(|error| told(&error))?;
     let mut positions = running.positions;
     match rest.cross_position(&who).await {
@@ -52,10 +56,23 @@ async fn read_all(settings: &Settings, store: &Store, account: &Account) -> Own 
     }
     let unreadable = running.unreadable.iter();
     Ok(Positions {
-        price: ticker.last,
+        price,
         positions,
         unreadable: unreadable.map(told_unreadable).collect(),
     })
+}
+
+/// The last price; asked for again where another process of this address has just asked.
+async fn price(rest: &Rest) -> Result<Price, ExchangeError> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match rest.ticker().await {
+            Ok(ticker) => return Ok(ticker.last),
+            Err(error) if error.is_retryable() && tries > 0 => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn told_unreadable(trade: &UnreadableTrade) -> String {
