@@ -72,12 +72,16 @@ async fn without_balance_it_is_told_and_reduced() {
     let alpha = poor(&mut stage, or_reduce()).await;
     stage.control.set_price(DANGER).unwrap();
     stage.alarm(&alpha, "no_balance").await;
+    stage.alarm(&alpha, "less_kept").await;
     stage.done(&alpha).await;
     assert_eq!(stage.states(&alpha).await, [State::Failed, State::Done]);
     assert_eq!(
         stage.kinds(&alpha),
         [LedgerKind::Closed, LedgerKind::Filled]
     );
+    // Half of it would cost more than the close returns: as much as that pays for.
+    let first = stage.running(&alpha).remove(1).quantity;
+    assert!((2000..2500).contains(&first), "{first}");
     stage.end().await;
 }
 

@@ -10,6 +10,7 @@
 
 mod command;
 mod fallback;
+mod keeping;
 mod prove;
 mod record;
 mod reopen;

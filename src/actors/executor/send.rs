@@ -8,7 +8,7 @@ use super::super::connection::{Learned, refusal_of};
 use super::super::shared::{Account, Shared};
 use super::super::work::{Step, Work};
 use super::command::{self, Applied};
-use super::{Next, fallback, prove, record, reopen, store_failed};
+use super::{Next, fallback, keeping, prove, record, reopen, store_failed};
 use crate::domain::execution::{
     self, Action, Before, LastLook, Sight, SkipReason, State, UNAVAILABLE,
 };
@@ -48,7 +48,7 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
     let sight = Sight {
         position: row.map(|row| &row.position),
         row_age: row.map_or(Duration::ZERO, |row| row.age(now)),
-        balance: view.balance,
+        balance: keeping::balance(shared, &work, &rule, view.balance).await,
         price: usable.map(|seen| seen.price),
     };
     match execution::last_look(&rule, work.decision.fallback, &sight) {
@@ -58,6 +58,8 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
                 sum_cash_in_margin: row.map_or(Sats::ZERO, |row| row.position.sum_cash_in_margin),
                 signed_at: work.account.network.exchange_clock().now(),
             };
+            let planned = execution::planned(&rule, work.decision.fallback, sight.position);
+            keeping::tell(shared, &work, planned, action);
             begin(shared, work, action, before).await
         }
         LastLook::ReadFirst => read_first(shared, work).await,

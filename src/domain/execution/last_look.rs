@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Intent, Opening, SkipReason, stops_in_range};
+use super::{Action, Intent, Opening, SkipReason, affordable, stops_in_range};
 use crate::domain::maths;
 use crate::domain::position::{MarginMode, Position, Side};
 use crate::domain::rules::{AutoEntry, Rule, Subject};
@@ -65,7 +65,14 @@ pub fn last_look(rule: &Rule, fallback: bool, sight: &Sight<'_>) -> LastLook {
     match (intent, sight.position) {
         (Intent::Enter(entry), _) => enter(entry, price),
         (Intent::Close, Some(position)) => close(position, sight.row_age),
-        (Intent::Reduce(percent), Some(position)) => reduce(position, percent, sight.row_age),
+        (Intent::Reduce(percent), Some(position)) => {
+            let kept = kept(position.quantity, percent);
+            let keep = match position.mode {
+                MarginMode::Isolated => affordable(position, kept, price, sight.balance),
+                MarginMode::Cross => kept,
+            };
+            reduce(position, keep, sight.row_age)
+        }
         (Intent::AddMargin(wanted), Some(position)) => add_margin(position, wanted, sight.balance),
         (Intent::UpdateTp(to), Some(position)) => update_tp(position, to, price),
         (
@@ -121,8 +128,7 @@ fn close(position: &Position, row_age: Duration) -> LastLook {
     })
 }
 
-fn reduce(position: &Position, percent: f64, row_age: Duration) -> LastLook {
-    let keep = kept(position.quantity, percent);
+fn reduce(position: &Position, keep: Usd, row_age: Duration) -> LastLook {
     if keep == Usd(0) {
         return close(position, row_age);
     }
@@ -414,7 +420,10 @@ mod tests {
         }
         let position = Position::sample(Side::Buy, 1, 100_000.0, 10);
         let close = LastLook::Send(Action::ClosePosition);
-        assert_eq!(reduce(&position, 50.0, Duration::ZERO), close);
+        assert_eq!(
+            reduce(&position, kept(position.quantity, 50.0), Duration::ZERO),
+            close
+        );
     }
 
     fn tp_sl(action: &str, field: &str, to: f64) -> Rule {

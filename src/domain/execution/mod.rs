@@ -19,7 +19,9 @@ pub use action::{Action, Opening};
 pub use danger::Danger;
 pub use decision::{Decision, Intent, Seen, wanted};
 pub use last_look::{CLOSE_ROW_AGE, LastLook, REDUCE_ROW_AGE, Sight, last_look, planned};
-pub use reopening::{LeftOut, MOST_AGE, MOST_MOVE, Reopening, ended_by_itself, stops_in_range};
+pub use reopening::{
+    LeftOut, MOST_AGE, MOST_MOVE, Reopening, affordable, ended_by_itself, stops_in_range,
+};
 
 /// Where an execution stands. Nothing is sent before its row says `Sending`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

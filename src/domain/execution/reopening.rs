@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::maths;
+use crate::domain::maths::fees::{self, FeeTier, Reserve};
 use crate::domain::position::{Position, Side};
 use crate::domain::units::{Price, Sats, Usd};
 
@@ -122,6 +123,34 @@ impl Reopening {
     }
 }
 
+/// Of what is to be kept of a trade, as much as the balance and what its close returns can pay for at
+/// this price, or one that has moved as far as a second leg allows; an unknown balance does not cap
+/// it. What could not be paid for would end as closed and not opened again.
+pub fn affordable(closed: &Position, keep: Usd, price: Price, balance: Option<Sats>) -> Usd {
+    let Some(balance) = balance else { return keep };
+    let closing_fee = fees::trading_fee(closed.quantity, price, FeeTier::One);
+    let pl = maths::pl(closed, price);
+    let returned = fees::credit(closed.margin, closed.maintenance_margin, closing_fee, pl);
+    let free = (balance + returned).or_zero();
+    let leverage = closed.leverage.clamp(1.0, MOST_LEVERAGE);
+    let is_paid_by = |quantity: Usd| {
+        let margin = maths::isolated::margin(quantity, price, leverage);
+        let liquidation = maths::liquidation(closed.side, quantity, price, margin);
+        let debit = Reserve::of(quantity, price, liquidation).debit(margin);
+        debit.0 as f64 * (1.0 + MOST_MOVE) <= free.0 as f64
+    };
+    let (mut paid, mut unpaid) = (0, keep.0 + 1);
+    while unpaid - paid > 1 {
+        let middle = paid + (unpaid - paid) / 2;
+        if is_paid_by(Usd(middle)) {
+            paid = middle;
+        } else {
+            unpaid = middle;
+        }
+    }
+    Usd(paid)
+}
+
 /// Whether a trade that ended at this price was ended by the exchange: at its stop-loss, its
 /// take-profit or its liquidation, none of which a market order could have reached before.
 pub fn ended_by_itself(closed: &Position, exit: Price) -> bool {
@@ -201,6 +230,24 @@ mod tests {
         assert_eq!(valid.left_out.names(), ["stoploss"]);
         let later = valid.with_valid_stops(price(95_000.0));
         assert_eq!(later.left_out.names(), ["stoploss"], "a second look");
+    }
+
+    /// 10,000 USD of 10x that have lost 752,688 of 1,000,000 return 247,312, and what was set aside.
+    #[test]
+    fn no_more_is_kept_than_can_be_paid_for() {
+        let trade = Position::sample(Side::Buy, 10_000, 100_000.0, 10);
+        let keep = |balance: Option<i64>| {
+            affordable(&trade, Usd(5000), price(93_000.0), balance.map(Sats)).0
+        };
+        assert_eq!(keep(None), 5000);
+        assert_eq!(keep(Some(1_000_000)), 5000);
+        let poor = keep(Some(0));
+        assert!((2000..2350).contains(&poor), "{poor}");
+        assert!(keep(Some(10_000)) > poor);
+        assert_eq!(
+            affordable(&trade, Usd(5000), trade.liquidation, Some(Sats(-20_000))),
+            Usd(0)
+        );
     }
 
     #[test]
