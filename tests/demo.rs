@@ -2,7 +2,7 @@
 //! ledger and journal in its last line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 /// Every demo ends by itself within this.
-const WITHIN: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_secs(60);
+/// What the summary lists executions by.
+const TYPES: [&str; 3] = ["margin_guard", "tp_sl", "auto_entry"];
 
 struct Demo {
     ok: bool,
@@ -43,14 +45,42 @@ impl Demo {
         self.assert_exact();
         assert_eq!(self.number("/liquidations"), 0, "{}", self.said);
         assert!(self.number("/executions/done") > 0, "{}", self.said);
+        self.assert_every_type();
         assert!(self.ok, "{}", self.said);
+    }
+
+    /// All three automations did something, and what they did is all that was done.
+    fn assert_every_type(&self) {
+        for state in ["done", "failed", "skipped", "uncertain"] {
+            let of = |kind| self.number(&format!("/executions_by_type/{kind}/{state}"));
+            let all = self.number(&format!("/executions/{state}"));
+            assert_eq!(TYPES.map(of).iter().sum::<i64>(), all, "{}", self.said);
+        }
+        for kind in TYPES {
+            let done = self.number(&format!("/executions_by_type/{kind}/done"));
+            assert!(done > 0, "{kind}: {}", self.said);
+        }
     }
 }
 
-/// Runs the demo to its end, in a folder of its own.
+/// Runs the demo to its end, in a folder of its own, and reads its last line.
 fn demo(arguments: &[&str]) -> Demo {
+    let output = run(&[&["--json"], arguments].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stdout = String::from_utf8(output.stdout).expect("standard output is text");
+    let last = stdout.lines().last().unwrap_or_default();
+    let summary = serde_json::from_str(last)
+        .unwrap_or_else(|error| panic!("{arguments:?}: {error}: `{last}`\n{said}"));
+    Demo {
+        ok: output.status.success(),
+        summary,
+        said,
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
     let child = Command::new(env!("CARGO_BIN_EXE_vigia"))
-        .args(["demo", "--json"])
+        .arg("demo")
         .args(arguments)
         .env_remove("VIGIA_DATA_DIR")
         .env_remove("RUST_LOG")
@@ -67,17 +97,7 @@ fn demo(arguments: &[&str]) -> Demo {
         panic!("{arguments:?} did not end within {WITHIN:?}");
     };
     drop(waiting.join());
-    let output = output.expect("the demo ends");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let stdout = String::from_utf8(output.stdout).expect("standard output is text");
-    let last = stdout.lines().last().unwrap_or_default();
-    let summary = serde_json::from_str(last)
-        .unwrap_or_else(|error| panic!("{arguments:?}: {error}: `{last}`\n{said}"));
-    Demo {
-        ok: output.status.success(),
-        summary,
-        said,
-    }
+    output.expect("the demo ends")
 }
 
 /// The seeds of this run: `VIGIA_DEMO_SEEDS=1-20`, else three.
@@ -103,6 +123,39 @@ fn guards_save_every_position_of_a_falling_market() {
         let arguments = [&["--seed", &seed], speed()].concat();
         demo(&arguments).assert_saved();
     }
+}
+
+/// As it is typed: within a minute at its own speed, every way of acting shown, the summary by type.
+#[test]
+fn the_demo_shows_all_three_automations_isolated_and_cross() {
+    let output = run(&[]);
+    let shown = String::from_utf8(output.stdout).expect("standard output is text");
+    assert!(output.status.success(), "{shown}");
+    for action in [
+        "add_margin",
+        "reopen",
+        "close_position",
+        "update_tp",
+        "update_sl",
+        "open long",
+        "cross_deposit",
+        "cross_reduce",
+        "cross_close",
+        "cross_open long",
+    ] {
+        let done = |line: &str| line.contains('✔') && line.contains(action);
+        assert!(shown.lines().any(done), "nothing did {action}: {shown}");
+    }
+    let summary = shown.split("\naccounts ").last().unwrap_or_default();
+    for kind in TYPES {
+        let listed = |line: &str| line.trim_start().starts_with(kind) && !line.contains(" 0 done");
+        assert!(
+            summary.lines().any(listed),
+            "{kind} is not listed: {summary}"
+        );
+    }
+    assert!(summary.contains(" 0 duplicates, 0 missing"), "{summary}");
+    assert!(summary.contains("\nliquidations   0\n"), "{summary}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Global {
 enum Command {
     /// Run the service
     Run(run::Args),
-    /// Watch margin guards save positions in a falling market, on this machine alone
+    /// Watch automations guard, close and enter in a falling market, on this machine alone
     Demo(demo::Args),
     /// Run the exchange simulator alone
     Simulator(simulator::Args),

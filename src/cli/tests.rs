@@ -812,3 +812,39 @@ async fn why_nothing_was_done_is_explained() {
         "{said}"
     );
 }
+
+/// What `docs/automations.md` says of each type: its example can be obeyed, its table names every
+/// field there is, and no other.
+#[test]
+fn the_documentation_names_every_field_of_every_automation() {
+    use std::collections::BTreeSet;
+
+    use crate::domain::rules::Rule;
+
+    let page = include_str!("../../docs/automations.md");
+    for kind in RuleKind::ALL {
+        let heading = format!("\n## {kind}\n");
+        let section = page.split(&heading).nth(1).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let example = section.split("```json").nth(1).unwrap();
+        let example = example.split("```").next().unwrap();
+        let config = serde_json::from_str(example).unwrap();
+        assert!(Rule::parse(kind, &config).is_ok(), "{kind}: {config}");
+
+        let errors = Rule::parse(kind, &json!({"?": 1})).unwrap_err();
+        let unknown = errors.iter().find(|error| error.field == "?").unwrap();
+        let known = unknown.allowed.split("known are ").nth(1).unwrap();
+        let known: BTreeSet<_> = known.split(", ").collect();
+        let table = section.split("| field |").nth(1).unwrap();
+        let table = table.split("\n\n").next().unwrap();
+        let cells = table
+            .lines()
+            .skip(2)
+            .map(|row| row.split('|').nth(1).unwrap());
+        let told: BTreeSet<_> = cells
+            .flat_map(|cell| cell.split(", "))
+            .map(|name| name.trim().trim_matches('`'))
+            .collect();
+        assert_eq!(told, known, "{kind}");
+    }
+}

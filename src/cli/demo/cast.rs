@@ -25,10 +25,11 @@ const MOVED_SL_AT_LOSS: f64 = 0.5;
 /// Where a short takes its profit and a long stops its loss, in percent of the margin.
 const TAKE_PROFIT_AT_PERCENT: f64 = 50.0;
 const STOP_LOSS_AT_PERCENT: f64 = 60.0;
-/// What a reduction takes off.
+/// What a reduction takes off. The cross account carries the loss on in what is left, so that the
+/// danger is nearly the same after it: more is taken off, and a pause keeps the next one from
+/// following at once.
 const REDUCE_PERCENT: f64 = 50.0;
-/// The cross account carries the loss of a reduction on: without a pause the next one would follow
-/// at once.
+const CROSS_REDUCE_PERCENT: f64 = 70.0;
 const CROSS_COOLDOWN_SECONDS: u64 = 3;
 /// What an entry into the cross position is reckoned with; more than the position was opened with,
 /// which frees margin.
@@ -112,10 +113,14 @@ impl Part {
 
     /// Its automations. Each is armed for exactly one position, or for the market.
     pub fn automations(self, opened: &Opened) -> Vec<(RuleKind, Value)> {
+        let cooldown = match self.mode() {
+            MarginMode::Isolated => 0,
+            MarginMode::Cross => CROSS_COOLDOWN_SECONDS,
+        };
         let guard = |action: &str| {
             json!({
                 "action": action, "metric": "margin_used", "margin_threshold": DANGER,
-                "cooldown_seconds": 0,
+                "cooldown_seconds": cooldown,
             })
         };
         let adding = || {
@@ -123,10 +128,9 @@ impl Part {
             guard["add_margin_amount"] = json!(opened.margin);
             (RuleKind::MarginGuard, guard)
         };
-        let reducing = |cooldown_seconds: u64| {
+        let reducing = |percent: f64| {
             let mut guard = guard("reduce_position");
-            guard["reduce_percentage"] = json!(REDUCE_PERCENT);
-            guard["cooldown_seconds"] = json!(cooldown_seconds);
+            guard["reduce_percentage"] = json!(percent);
             (RuleKind::MarginGuard, guard)
         };
         let closing = || (RuleKind::MarginGuard, guard("close_position"));
@@ -148,7 +152,7 @@ impl Part {
             Self::Reduce => {
                 let mut lower = tp_sl("update_tp", LOWER_TP_AT_PERCENT, "loss", opened.long);
                 lower["new_takeprofit"] = json!(on_tick(opened.price * LOWERED_TP));
-                vec![reducing(0), (RuleKind::TpSl, lower)]
+                vec![reducing(REDUCE_PERCENT), (RuleKind::TpSl, lower)]
             }
             Self::Close | Self::CrossClose => vec![closing()],
             Self::CrossDeposit => {
@@ -165,7 +169,7 @@ impl Part {
                 let stop = tp_sl("close_sl", STOP_LOSS_AT_PERCENT, "loss", opened.long);
                 vec![(RuleKind::TpSl, stop)]
             }
-            Self::CrossReduce => vec![reducing(CROSS_COOLDOWN_SECONDS)],
+            Self::CrossReduce => vec![reducing(CROSS_REDUCE_PERCENT)],
         }
     }
 }

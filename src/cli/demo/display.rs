@@ -25,7 +25,7 @@ const FRAMES_PER_TABLE: u32 = 40;
 /// More accounts than this are summed up.
 const MOST_ACCOUNTS: usize = 12;
 /// Room for the name of an account.
-const NAME_WIDTH: usize = 15;
+const NAME_WIDTH: usize = 16;
 
 /// What the display has seen, for the summary.
 #[derive(Default)]

@@ -14,10 +14,11 @@ pub(super) type Effect = String;
 pub(super) fn expected(execution: &Execution, account: &str) -> Vec<Effect> {
     let (position, client_id) = (execution.position.0, execution.id.client_id());
     let closed = format!("{position} closed");
+    if is_half(execution) {
+        return vec![closed];
+    }
     if execution.state != State::Done {
-        // Half a reduction leaves its first leg.
-        let half = execution.reason.as_deref() == Some("closed_not_reopened");
-        return if half { vec![closed] } else { vec![] };
+        return vec![];
     }
     match execution.action {
         Action::ClosePosition | Action::CloseToReopen { .. } => vec![closed],
@@ -31,6 +32,11 @@ pub(super) fn expected(execution: &Execution, account: &str) -> Vec<Effect> {
         Action::CrossClose { .. } => vec![format!("{account} cross closed")],
         Action::CrossDeposit { amount } => vec![format!("{position} {} deposited", amount.0)],
     }
+}
+
+/// Whether it is half a reduction: its first leg was applied, its second refused.
+pub(super) fn is_half(execution: &Execution) -> bool {
+    execution.state == State::Failed && execution.reason.as_deref() == Some("closed_not_reopened")
 }
 
 /// What an entry of the ledger tells of a command; none of what the exchange did by itself. Setting

@@ -44,6 +44,8 @@ struct Executions {
 struct Agreement {
     /// Effects of commands in the ledger; the two legs of a reduction are one.
     effects: u64,
+    /// Reductions of which only the first leg was applied; not among the effects.
+    closed_not_reopened: u64,
     /// Effects beyond one for each execution that the journal calls done.
     duplicates: u64,
     /// Executions that the journal calls done and the ledger does not know.
@@ -95,7 +97,7 @@ impl Summary {
             .collect();
         let wanted = |row: &Execution| {
             let name = names.get(&row.account).copied().unwrap_or_default();
-            effects::expected(row, name)
+            (effects::expected(row, name), effects::is_half(row))
         };
         Ok(Self {
             accounts: accounts.len(),
@@ -166,6 +168,12 @@ impl Summary {
             "ledger         {} effects, {} duplicates, {} missing",
             l.effects, l.duplicates, l.missing
         ))?;
+        if l.closed_not_reopened > 0 {
+            say(format_args!(
+                "  {} reductions closed a position and did not reopen it",
+                l.closed_not_reopened
+            ))?;
+        }
         say(format_args!("liquidations   {}", self.liquidations))?;
         say(format_args!(
             "transport      {} websocket, {} http, {} switches",
@@ -209,7 +217,7 @@ pub(super) fn is_liquidation(entry: &LedgerEntry) -> bool {
 
 /// Holds what each execution should have left against what the ledger knows.
 fn compare(
-    journal: impl Iterator<Item = Vec<Effect>>,
+    journal: impl Iterator<Item = (Vec<Effect>, bool)>,
     ledger: impl Iterator<Item = Effect>,
 ) -> Agreement {
     let mut agreement = Agreement::default();
@@ -219,9 +227,11 @@ fn compare(
         agreement.effects += 1;
         *balance.entry(effect).or_default() += 1;
     }
-    for legs in journal {
+    for (legs, is_half) in journal {
         let further = legs.len().saturating_sub(1) as u64;
-        agreement.effects = agreement.effects.saturating_sub(further);
+        let half = u64::from(is_half);
+        agreement.effects = agreement.effects.saturating_sub(further + half);
+        agreement.closed_not_reopened += half;
         for effect in legs {
             *balance.entry(effect).or_default() -= 1;
         }
@@ -260,15 +270,24 @@ mod tests {
         let add = |sats: i64| format!("a trade {sats} added");
         let close = || "another closed".to_owned();
         let open = || "a new one filled".to_owned();
-        let reduction = vec![close(), open()];
+        let half = || "a third closed".to_owned();
+        let whole = |effects: Vec<Effect>| (effects, false);
         let agreement = compare(
-            [vec![add(5)], vec![add(5)], vec![add(7)], reduction].into_iter(),
-            [add(5), add(5), add(5), close(), open()].into_iter(),
+            [
+                whole(vec![add(5)]),
+                whole(vec![add(5)]),
+                whole(vec![add(7)]),
+                whole(vec![close(), open()]),
+                (vec![half()], true),
+            ]
+            .into_iter(),
+            [add(5), add(5), add(5), close(), open(), half()].into_iter(),
         );
         assert_eq!(
             agreement,
             Agreement {
                 effects: 4,
+                closed_not_reopened: 1,
                 duplicates: 1,
                 missing: 1
             }
