@@ -1,5 +1,6 @@
 //! The job queue: BullMQ on a real Redis with the real npm package at the other end, and the table.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod bull;
 mod cli;
 mod network;
