@@ -365,8 +365,6 @@ impl Supervisor {
     }
 }
 
-/// Reads what should run. Rows that cannot be used are told, and stop nobody else.
-
 impl Actor for Supervisor {
     type Context = Context<Self>;
 
