@@ -778,7 +778,7 @@ async fn why_nothing_was_done_is_explained() {
     let said = shell.run(&why).await.ok().out;
     for part in [
         "Why it does not act: the price is 100,000, margin_used is 0.000000 against 0.7; the rule \
-         fires at 93,457.98 or below: the price is 6.54 % away.",
+         fires at 93,457.98 or below: the price is 6.5 % away.",
         "ok   automation: it is enabled",
         "ok   position: isolated long of 1000 USD at 100,000",
         "?    arming: never armed",
