@@ -118,12 +118,12 @@ async fn a_key_without_the_right_to_cross_margin_guards_isolated_trades() {
     let guard = stage
         .guard(
             &alpha,
-            adding_but(&json!({ "cooldown_seconds": 1, "add_margin_amount": 40_000 })),
+            adding_but(&json!({ "cooldown_seconds": 1, "add_margin_amount": 20_000 })),
         )
         .await;
     stage.armed(&guard).await;
     stage.control.set_price(DANGER).unwrap();
-    stage.applied(&alpha, LedgerKind::MarginAdded, 2).await;
+    stage.applied(&alpha, LedgerKind::MarginAdded, 4).await;
     stage.stands(&alpha, State::Done).await;
     let asked = stage.asked("GET", "/v3/futures/cross/position");
     assert_eq!(asked, 1, "asked once, until the pause is over");
