@@ -95,8 +95,12 @@ async fn taking_resumes_within_three_seconds_after_every_outage() {
         }
         let cause = lost(&works).await;
         assert!(!cause.is_empty());
-        // Outages of all lengths, up to those that outlast every first attempt to come back.
-        let lasts = Duration::from_millis((round as u64 * 337) % 2500);
+        // Outages of all lengths, and now and then one that outlasts the crate's quick attempts to
+        // come back by itself.
+        let lasts = match round % 10 {
+            8 => Duration::from_secs(12),
+            _ => Duration::from_millis((round as u64 * 337) % 2500),
+        };
         tokio::time::sleep(lasts).await;
         match outage {
             Outage::Killed => redis.restart().await,
