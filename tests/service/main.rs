@@ -10,6 +10,7 @@ mod fallback;
 mod feed;
 mod guard;
 mod harness;
+mod jobs;
 mod limits;
 mod ownership;
 mod poison;
