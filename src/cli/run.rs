@@ -9,7 +9,6 @@ use super::output::say;
 use super::{Global, outlook};
 use crate::admin::Admin;
 use crate::app::{Ended, Prepared};
-use crate::config::process_environment;
 
 /// What `vigia run` takes.
 #[derive(Debug, clap::Args)]
@@ -41,13 +40,6 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    if process_environment("REDIS_URL").is_some() {
-        tracing::warn!(
-            event = "config.unused",
-            key = "REDIS_URL",
-            "this version takes no jobs"
-        );
-    }
     for outlook in outlook::read(&prepared, Some(outlook::BEFORE_THE_START)).await? {
         for line in outlook.lines() {
             say(line)?;
