@@ -53,6 +53,8 @@ pub struct Connection {
     reading_cross: bool,
     /// A reading of the cross account waits for its place in the rate budget.
     cross_waits: bool,
+    /// A reading of the balance waits likewise.
+    balance_waits: bool,
     link: Link,
     health: Health,
     started_at: Duration,
@@ -79,6 +81,7 @@ impl Connection {
             cross_read_at: None,
             reading_cross: false,
             cross_waits: false,
+            balance_waits: false,
             link: Link::default(),
             health: Health::Starting,
             started_at: Duration::ZERO,

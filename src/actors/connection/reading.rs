@@ -157,7 +157,11 @@ impl Connection {
         let due = self
             .balance_at
             .is_none_or(|at| now >= at + self.shared.tuning.link.read_far);
-        if !due || self.account.rate.spend(Spend::Read, now).is_err() {
+        if !due {
+            return;
+        }
+        if let Err(free_at) = self.account.rate.spend(Spend::Read, now) {
+            self.read_balance_later(free_at.saturating_sub(now), context);
             return;
         }
         let account = Arc::clone(&self.account);
@@ -170,6 +174,20 @@ impl Connection {
             }
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(answer).map(taken));
+    }
+
+    /// As soon as there is room for it: an executor that knows no balance asks for it itself, when
+    /// it can least afford to.
+    fn read_balance_later(&mut self, pause: Duration, context: &mut Context<Self>) {
+        if self.balance_waits {
+            return;
+        }
+        self.balance_waits = true;
+        let pause = pause.max(Duration::from_millis(1));
+        context.run_later(pause, |connection, context| {
+            connection.balance_waits = false;
+            connection.read_balance(context);
+        });
     }
 
     /// Often near a trigger or liquidation, seldom far from both.

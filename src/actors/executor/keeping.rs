@@ -3,20 +3,29 @@
 use super::super::shared::Shared;
 use super::super::work::Work;
 use crate::domain::execution::{Action, Intent};
+use crate::domain::position::MarginMode;
 use crate::domain::rules::Rule;
 use crate::domain::units::{Sats, Usd};
 use crate::exchange::Spend;
 use crate::telemetry::Event;
 
-/// The balance to decide on. A reduction closes first and pays afterwards: where nobody has read the
-/// balance yet, as after a start, it is asked for. A balance that cannot be read holds nothing up.
+/// The balance to decide on. A reduction of a trade closes first and pays afterwards: where nobody
+/// has read the balance yet, as after a start, it is asked for. A balance that cannot be read holds
+/// nothing up. Reducing a cross position pays nothing, and danger leaves no room for idle requests.
 pub(super) async fn balance(
     shared: &Shared,
     work: &Work,
     rule: &Rule,
     known: Option<Sats>,
 ) -> Option<Sats> {
-    let reduces = matches!(Intent::of(rule, work.decision.fallback), Intent::Reduce(_));
+    let is_cross = work
+        .account
+        .view
+        .load()
+        .row(work.position)
+        .is_some_and(|row| row.position.mode == MarginMode::Cross);
+    let reduces =
+        !is_cross && matches!(Intent::of(rule, work.decision.fallback), Intent::Reduce(_));
     let now = shared.clock.mono();
     if known.is_some() || !reduces || work.account.rate.spend(Spend::Command, now).is_err() {
         return known;
