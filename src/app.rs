@@ -99,7 +99,8 @@ pub fn rest_client(settings: &Settings, network: &str, clock: Clock) -> Result<R
             known.join(", ")
         )
     })?;
-    Ok(Rest::new(Arc::new(network), ExchangeClock::new(clock))?)
+    let rest = Rest::new(Arc::new(network), ExchangeClock::new(clock))?;
+    Ok(rest.within_safety(settings.tuning().proof.margin_of_safety))
 }
 
 /// All that is needed to serve, held by this process alone; nothing runs yet.

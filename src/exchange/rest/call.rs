@@ -16,10 +16,6 @@ use crate::exchange::error::{Class, Effect, ExchangeError, Reached, Rights};
 use crate::exchange::rate::Spend;
 use crate::exchange::{sign, wire};
 
-/// A proof that a request was not applied counts from its first signature, and leaves a margin of
-/// 10 s. What is signed anew later than this could still be accepted when it counts as absent.
-const SIGNED_ANEW_WITHIN: chrono::Duration = chrono::Duration::seconds(5);
-
 /// A request that nobody foresaw waits for its place in the key's budget at most so long: over a
 /// window of the exchange, and short beside the deadlines of whoever waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -116,7 +112,7 @@ impl Rest {
                     return Err(error);
                 }
                 let now = self.clock.now();
-                if call.effect == Effect::Repeats && now - at > SIGNED_ANEW_WITHIN {
+                if call.effect == Effect::Repeats && now - at > self.sign_anew_within {
                     return Err(ExchangeError {
                         class: later,
                         ..error

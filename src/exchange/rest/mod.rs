@@ -38,7 +38,12 @@ pub struct Rest {
     clock: ExchangeClock,
     /// Of one key, where it is known.
     budget: Option<RateBudget>,
+    sign_anew_within: chrono::Duration,
 }
+
+/// A proof that a request was not applied counts from its first signature, and leaves a margin of
+/// 10 s. What is signed anew later than this could still be accepted when it counts as absent.
+const SIGN_ANEW_WITHIN: chrono::Duration = chrono::Duration::seconds(5);
 
 impl Rest {
     /// A client of one network.
@@ -64,7 +69,19 @@ impl Rest {
             network,
             clock,
             budget: None,
+            sign_anew_within: SIGN_ANEW_WITHIN,
         })
+    }
+
+    /// The same client for proofs that leave this margin of safety: what could still be accepted
+    /// after it is not signed anew.
+    #[must_use]
+    pub fn within_safety(self, margin: Duration) -> Self {
+        let half = chrono::Duration::from_std(margin / 2).unwrap_or(SIGN_ANEW_WITHIN);
+        Self {
+            sign_anew_within: half.min(SIGN_ANEW_WITHIN),
+            ..self
+        }
     }
 
     /// The same client for the calls of one key: a request that its callers cannot foresee (a

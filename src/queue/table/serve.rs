@@ -41,9 +41,6 @@ pub(super) async fn serve(shared: Arc<Shared>, inlet: Inlet) {
     };
     loop {
         let stopping = *stop.borrow_and_update();
-        if stopping && hands.rows.is_empty() {
-            return;
-        }
         let pause = match hands.step(stopping).await {
             Ok(pause) => {
                 hands.connected();
@@ -54,6 +51,10 @@ pub(super) async fn serve(shared: Arc<Shared>, inlet: Inlet) {
                 RETRY
             }
         };
+        // After the step, which may have recorded the last: nothing else would wake this task.
+        if stopping && hands.rows.is_empty() {
+            return;
+        }
         tokio::select! {
             changed = stop.changed() => if changed.is_err() { return },
             settled = hands.settling.next(), if !hands.settling.is_empty() => {
