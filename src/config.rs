@@ -84,12 +84,12 @@ pub struct Settings {
 }
 
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$key:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[allow(missing_docs)] // each key is explained in config/default.toml
-        pub struct $name { $(pub $field: $type),* }
+        pub struct $name { $($(#[$key])* pub $field: $type),* }
     };
 }
 
@@ -103,7 +103,7 @@ section! {
 }
 section! {
     /// `[networks.*]`
-    NetworkSettings { api_url: String, stream_url: String }
+    NetworkSettings { api_url: String, stream_url: String, #[serde(default)] ca_file: PathBuf }
 }
 section! {
     /// `[limits]`
@@ -182,7 +182,7 @@ pub fn process_environment(name: &str) -> Option<String> {
 }
 
 /// Environment variables and the keys they replace.
-const FROM_ENVIRONMENT: [(&str, &[&str]); 5] = [
+const FROM_ENVIRONMENT: [(&str, &[&str]); 6] = [
     ("VIGIA_DATA_DIR", &["data_dir"]),
     ("DATABASE_URL", &["store", "url"]),
     ("REDIS_URL", &["queue", "redis_url"]),
@@ -191,6 +191,7 @@ const FROM_ENVIRONMENT: [(&str, &[&str]); 5] = [
         "LN_MARKETS_STREAM_URL",
         &["networks", "mainnet", "stream_url"],
     ),
+    ("LN_MARKETS_CA_FILE", &["networks", "mainnet", "ca_file"]),
 ];
 
 impl Settings {
@@ -287,14 +288,20 @@ impl Settings {
     /// A network by name.
     ///
     /// # Errors
-    /// An address that cannot be one; an unknown network has none.
+    /// An address that cannot be one, or authorities that cannot be read; an unknown network has
+    /// neither.
     pub fn network(&self, name: &str) -> Result<Network, crate::exchange::NetworkError> {
         let empty = NetworkSettings {
             api_url: String::new(),
             stream_url: String::new(),
+            ca_file: PathBuf::new(),
         };
         let addresses = self.networks.get(name).unwrap_or(&empty);
-        Network::new(name, &addresses.api_url, &addresses.stream_url)
+        let network = Network::new(name, &addresses.api_url, &addresses.stream_url)?;
+        if addresses.ca_file.as_os_str().is_empty() {
+            return Ok(network);
+        }
+        network.trusting(&addresses.ca_file)
     }
 
     /// The database: the one configured, or the one in the data folder.

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::Global;
 use super::output::say;
 use crate::simulator::{
-    AccountConfig, Cadence, Limits, Simulator, SimulatorConfig, SimulatorError, Speed, Tape,
+    AccountConfig, Cadence, Certificate, Limits, Simulator, SimulatorConfig, SimulatorError, Speed,
+    Tape,
 };
 
 /// What `vigia simulator` takes.
@@ -48,6 +49,10 @@ pub(crate) struct Args {
     /// Without rate and socket limits
     #[arg(long)]
     no_limits: bool,
+    /// Serve https and wss instead, with a certificate made for it, which is written here for
+    /// clients to trust (LN_MARKETS_CA_FILE)
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
     /// Wait with the prices until POST /_control/tape {"action": "start"}
     #[arg(long)]
     paused: bool,
@@ -60,7 +65,17 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         Some(path) => Tape::from_csv(path)?,
         None => Tape::endless_walk(args.walk.unwrap_or(1)),
     };
+    let tls = match &args.tls_ca {
+        Some(path) => {
+            let certificate = Certificate::generate(args.listen)?;
+            std::fs::write(path, certificate.pem())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            Some(certificate)
+        }
+        None => None,
+    };
     let simulator = Simulator::start(SimulatorConfig {
+        tls,
         listen: args.listen,
         accounts: args.accounts,
         tape,
@@ -86,8 +101,8 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     say(format_args!("REST     {}", simulator.api_url()))?;
     say(format_args!("stream   {}", simulator.stream_url()))?;
     say(format_args!(
-        "control  http://{}/_control/",
-        simulator.addr()
+        "control  {}/_control/",
+        simulator.api_url().trim_end_matches("/v3")
     ))?;
     tokio::signal::ctrl_c().await?;
     simulator.stop().await;

@@ -54,7 +54,10 @@ pub(super) fn transport(error: &reqwest::Error, effect: Effect) -> ExchangeError
     } else {
         Reached::PerhapsReceived
     };
-    let what = if error.is_timeout() {
+    let what = if distrusts(error) {
+        "no connection: no authority that is trusted signed the certificate of the other side; \
+         ca_file of its network names more of them"
+    } else if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {
         "no connection"
@@ -64,6 +67,22 @@ pub(super) fn transport(error: &reqwest::Error, effect: Effect) -> ExchangeError
         "the connection broke"
     };
     ExchangeError::new(reached, effect, None, None, what)
+}
+
+/// Whether the other side's certificate was refused.
+fn distrusts(error: &reqwest::Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+            return true;
+        }
+        // An I/O error does not name what it was made of as its source.
+        next = match cause.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &dyn std::error::Error),
+            None => cause.source(),
+        };
+    }
+    false
 }
 
 /// Whether an answer is about the trade it should be about, in the state that the command brings.

@@ -12,6 +12,7 @@ mod sign;
 mod sockets;
 mod stream;
 mod text;
+mod tls;
 mod wire;
 
 pub use clock::ExchangeClock;

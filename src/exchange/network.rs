@@ -2,22 +2,28 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use reqwest::Url;
+use rustls::ClientConfig;
 
-/// Addresses of REST and stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::tls;
+
+/// Addresses of REST and stream, and whom they are trusted by.
+#[derive(Clone, Debug)]
 pub struct Network {
     /// Its name: `mainnet`, `signet` or one of the operator's.
     pub name: String,
     api: Url,
     stream: Url,
+    tls: Arc<ClientConfig>,
 }
 
 /// An address that cannot be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkError {
-    /// `api_url` or `stream_url`.
+    /// `api_url`, `stream_url` or `ca_file`.
     pub field: &'static str,
     /// The value.
     pub value: String,
@@ -46,7 +52,23 @@ impl Network {
             name: name.to_owned(),
             api,
             stream,
+            tls: tls::trusting(None).map_err(|problem| untrusted(None, problem))?,
         })
+    }
+
+    /// The same network, trusted also where an authority of this PEM file signed its certificate.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no certificate.
+    pub fn trusting(self, ca_file: &Path) -> Result<Self, NetworkError> {
+        let tls =
+            tls::trusting(Some(ca_file)).map_err(|problem| untrusted(Some(ca_file), problem))?;
+        Ok(Self { tls, ..self })
+    }
+
+    /// How to set up an encrypted connection, for REST and stream alike.
+    pub(super) fn tls(&self) -> &Arc<ClientConfig> {
+        &self.tls
     }
 
     /// The REST address up to and with `/v3`, without a slash at the end.
@@ -62,6 +84,14 @@ impl Network {
     /// The stream's address.
     pub fn stream_url(&self) -> &str {
         self.stream.as_str()
+    }
+}
+
+fn untrusted(ca_file: Option<&Path>, problem: String) -> NetworkError {
+    NetworkError {
+        field: "ca_file",
+        value: ca_file.map_or_else(String::new, |file| file.display().to_string()),
+        problem,
     }
 }
 
@@ -146,5 +176,17 @@ mod tests {
             );
         }
         assert!(Network::new("n", "https://example.com", "wss://example.com").is_ok());
+    }
+
+    #[test]
+    fn a_file_without_an_authority_is_refused_by_name() {
+        let network = || Network::new("n", "https://example.com", "wss://example.com").unwrap();
+        let error = network().trusting(Path::new("/none.pem")).unwrap_err();
+        assert_eq!(error.field, "ca_file");
+        assert!(error.to_string().contains("/none.pem"), "{error}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "no certificate").unwrap();
+        let error = network().trusting(file.path()).unwrap_err();
+        assert!(error.problem.contains("BEGIN CERTIFICATE"), "{error}");
     }
 }

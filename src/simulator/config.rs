@@ -11,6 +11,7 @@ use super::choices::Choices;
 use super::limits::Limits;
 use super::pacing::{Cadence, Speed};
 use super::tape::Tape;
+use super::tls::Certificate;
 
 /// The scopes of an account that may trade, and may not withdraw.
 pub const TRADING_SCOPES: [&str; 5] = [
@@ -50,6 +51,8 @@ pub struct SimulatorConfig {
     pub choices: Choices,
     /// Sign check over canonical JSON too: a body with spaces or `10.0` is then answered 401.
     pub strict_json: bool,
+    /// Serves https and wss with this certificate; `None` serves http and ws.
+    pub tls: Option<Certificate>,
 }
 
 impl Default for SimulatorConfig {
@@ -69,6 +72,7 @@ impl Default for SimulatorConfig {
             funding_rate: 0.0001,
             choices: Choices::default(),
             strict_json: false,
+            tls: None,
         }
     }
 }

@@ -13,7 +13,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -22,6 +23,7 @@ use super::control;
 use super::faults::{Fault, Place};
 use super::rest::{self, ApiError, Reply, Request};
 use super::stream;
+use super::tls::Certificate;
 use super::world::{World, lock};
 
 /// Connections open at once; one more is closed unanswered.
@@ -32,7 +34,7 @@ const MAX_BODY: usize = 64 << 10;
 const BACKLOG: u32 = 1024;
 
 /// Accepts until the simulator stops. Every connection is a task of this future's own set.
-pub(super) async fn serve(world: Arc<World>, listener: TcpListener) {
+pub(super) async fn serve(world: Arc<World>, listener: TcpListener, tls: Option<Certificate>) {
     let Ok(address) = listener.local_addr() else {
         return;
     };
@@ -58,7 +60,17 @@ pub(super) async fn serve(world: Arc<World>, listener: TcpListener) {
             Some(_) = connections.join_next() => {}
             accepted = open.accept() => match accepted {
                 Ok((io, peer)) if connections.len() < MAX_CONNECTIONS => {
-                    connections.spawn(connection(Arc::clone(&world), io, peer.ip()));
+                    let world = Arc::clone(&world);
+                    // Small answers at once: Nagle would add 40 ms to what tests measure.
+                    let _ = io.set_nodelay(true);
+                    match tls.clone() {
+                        None => connections.spawn(connection(world, io, peer.ip())),
+                        Some(tls) => connections.spawn(async move {
+                            if let Some(io) = tls.accept(io).await {
+                                connection(world, io, peer.ip()).await;
+                            }
+                        }),
+                    };
                 }
                 Ok(_) => {}
                 // Out of file descriptors: give others the time to close some.
@@ -91,7 +103,10 @@ async fn reopen(address: SocketAddr, closed_for: Duration) -> Option<TcpListener
     }
 }
 
-async fn connection(world: Arc<World>, io: TcpStream, ip: IpAddr) {
+async fn connection<Io>(world: Arc<World>, io: Io, ip: IpAddr)
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let kill = Notify::new();
     let upgrade: Mutex<Option<OnUpgrade>> = Mutex::new(None);
     let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -106,8 +121,6 @@ async fn connection(world: Arc<World>, io: TcpStream, ip: IpAddr) {
             pending().await
         }
     });
-    // Small answers at once: Nagle would add 40 ms to what tests measure.
-    let _ = io.set_nodelay(true);
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(io), service)

@@ -15,6 +15,7 @@ use super::control::Control;
 use super::money::Price;
 use super::pacing::next_due;
 use super::tape::{Tape, Tick};
+use super::tls::Certificate;
 use super::world::World;
 use super::{server, stream};
 
@@ -56,6 +57,7 @@ enum Host {
 pub struct Simulator {
     address: SocketAddr,
     world: Arc<World>,
+    encrypted: bool,
     host: Host,
 }
 
@@ -66,10 +68,12 @@ impl Simulator {
     /// When the address is taken, or a setting is impossible.
     pub async fn start(config: SimulatorConfig) -> Result<Simulator, SimulatorError> {
         let (listener, address, world) = prepare(&config).await?;
-        let task = tokio::spawn(run(Arc::clone(&world), listener, config.tape));
+        let encrypted = config.tls.is_some();
+        let task = tokio::spawn(run(Arc::clone(&world), listener, config.tape, config.tls));
         Ok(Simulator {
             address,
             world,
+            encrypted,
             host: Host::Task(task),
         })
     }
@@ -79,6 +83,7 @@ impl Simulator {
     /// # Errors
     /// When the address is taken, a setting is impossible, or there is no thread to be had.
     pub fn start_on_thread(config: SimulatorConfig) -> Result<Simulator, SimulatorError> {
+        let encrypted = config.tls.is_some();
         let (started, start) = mpsc::sync_channel(1);
         let body = move || {
             let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -95,7 +100,7 @@ impl Simulator {
                 match prepare(&config).await {
                     Ok((listener, address, world)) => {
                         let _ = started.send(Ok((address, Arc::clone(&world))));
-                        run(world, listener, config.tape).await;
+                        run(world, listener, config.tape, config.tls).await;
                     }
                     Err(problem) => {
                         let _ = started.send(Err(problem));
@@ -113,6 +118,7 @@ impl Simulator {
         Ok(Simulator {
             address,
             world,
+            encrypted,
             host: Host::Thread(Some(thread)),
         })
     }
@@ -122,14 +128,16 @@ impl Simulator {
         self.address
     }
 
-    /// Base URL of REST, `http://ADDRESS/v3`.
+    /// Base URL of REST, `http://ADDRESS/v3`, or `https://` with a certificate.
     pub fn api_url(&self) -> String {
-        format!("http://{}/v3", self.address)
+        let scheme = if self.encrypted { "https" } else { "http" };
+        format!("{scheme}://{}/v3", self.address)
     }
 
-    /// URL of the stream, `ws://ADDRESS/v1`.
+    /// URL of the stream, `ws://ADDRESS/v1`, or `wss://` with a certificate.
     pub fn stream_url(&self) -> String {
-        format!("ws://{}/v1", self.address)
+        let scheme = if self.encrypted { "wss" } else { "ws" };
+        format!("{scheme}://{}/v1", self.address)
     }
 
     /// A handle to change it and to look into it.
@@ -209,9 +217,9 @@ async fn prepare(
 }
 
 /// Everything that runs, until the stop; then all of it is dropped together.
-async fn run(world: Arc<World>, listener: TcpListener, tape: Tape) {
+async fn run(world: Arc<World>, listener: TcpListener, tape: Tape, tls: Option<Certificate>) {
     tokio::select! {
-        () = server::serve(Arc::clone(&world), listener) => {}
+        () = server::serve(Arc::clone(&world), listener, tls) => {}
         () = forever(stream::push_prices(Arc::clone(&world))) => {}
         () = forever(stream::push_ticker(Arc::clone(&world))) => {}
         () = forever(play(Arc::clone(&world), tape)) => {}

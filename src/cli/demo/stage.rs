@@ -65,6 +65,7 @@ impl Stage {
         let addresses = NetworkSettings {
             api_url: simulator.api_url(),
             stream_url: simulator.stream_url(),
+            ca_file: PathBuf::new(),
         };
         settings.networks.insert(NETWORK.to_owned(), addresses);
         let mut stage = Self {

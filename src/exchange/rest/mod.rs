@@ -16,6 +16,8 @@ mod stops;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+
 use super::answer::transport;
 use super::error::{Effect, ExchangeError};
 use super::rate::RateBudget;
@@ -56,7 +58,8 @@ impl Rest {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)
             .timeout(ANSWER_WITHIN)
-            .tcp_nodelay(true);
+            .tcp_nodelay(true)
+            .tls_backend_preconfigured(ClientConfig::clone(network.tls()));
         if network.api_url().starts_with("http:") {
             // Unencrypted requests stay on this machine, whatever proxy the environment names.
             client = client.no_proxy();

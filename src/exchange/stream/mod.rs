@@ -148,9 +148,9 @@ impl Socket {
         permit: SocketPermit,
     ) -> (Self, mpsc::Receiver<SocketEvent>) {
         let (events, receiver) = mpsc::channel(FRAMES_WAITING);
-        let url = network.stream_url().to_owned();
+        let network = network.clone();
         let task = tokio::spawn(async move {
-            let Err(Lost(cause, detail)) = live(&url, &plan, &clock, windows, &events).await;
+            let Err(Lost(cause, detail)) = live(&network, &plan, &clock, windows, &events).await;
             // The place is free before anybody hears of the end and asks for one.
             drop(permit);
             let _ = events.send(SocketEvent::Lost(cause, tidy(&detail))).await;

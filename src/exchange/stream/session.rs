@@ -1,6 +1,7 @@
 //! What happens on one socket, from the connection to whatever ends it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use secrecy::ExposeSecret;
@@ -10,12 +11,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use super::{Cause, SocketEvent, SocketPlan, StreamWindows, Topic};
 use crate::domain::credentials::Credentials;
 use crate::exchange::text::tidy;
-use crate::exchange::{ExchangeClock, parse, sign, wire};
+use crate::exchange::{ExchangeClock, Network, parse, sign, wire};
 
 /// No frame the exchange has reason to send is longer.
 const MOST_BYTES: usize = 1 << 20;
@@ -27,14 +30,14 @@ pub(super) struct Lost(pub Cause, pub String);
 type Ws = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(super) async fn live(
-    url: &str,
+    network: &Network,
     plan: &SocketPlan,
     clock: &ExchangeClock,
     windows: StreamWindows,
     events: &mpsc::Sender<SocketEvent>,
 ) -> Result<std::convert::Infallible, Lost> {
     let mut session = Session {
-        ws: connect(url, windows).await?,
+        ws: connect(network, windows).await?,
         clock: clock.clone(),
         windows,
         events: events.clone(),
@@ -48,7 +51,7 @@ pub(super) async fn live(
     session.listen().await
 }
 
-async fn connect(url: &str, windows: StreamWindows) -> Result<Ws, Lost> {
+async fn connect(network: &Network, windows: StreamWindows) -> Result<Ws, Lost> {
     // The default read buffer costs twenty times the memory of a connection.
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
@@ -56,7 +59,9 @@ async fn connect(url: &str, windows: StreamWindows) -> Result<Ws, Lost> {
         .max_write_buffer_size(64 << 10)
         .max_message_size(Some(MOST_BYTES))
         .max_frame_size(Some(MOST_BYTES));
-    let connecting = connect_async_with_config(url, Some(config), true);
+    let tls = Connector::Rustls(Arc::clone(network.tls()));
+    let url = network.stream_url();
+    let connecting = connect_async_tls_with_config(url, Some(config), true, Some(tls));
     match timeout(windows.answer_within, connecting).await {
         Err(_) => Err(Lost(Cause::Refused, "no connection in time".to_owned())),
         Ok(Ok((ws, _))) => Ok(ws),
