@@ -13,6 +13,7 @@ mod format;
 mod import;
 mod job;
 mod key;
+mod kill_switch;
 mod migrate;
 mod names;
 mod opened;

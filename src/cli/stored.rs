@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 use super::context::{Context, Terminal};
 use super::rule_check::CheckCommand;
 use super::{
-    Global, account, audit, automation, execution, import, job, key, migrate, rule_check, why,
+    Global, account, audit, automation, execution, import, job, key, kill_switch, migrate,
+    rule_check, why,
 };
 use crate::app;
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ pub(crate) enum Stored {
     Automation(automation::AutomationArgs),
     Execution(execution::ExecutionArgs),
     Job(job::JobArgs),
+    KillSwitch(kill_switch::KillSwitchArgs),
     Audit(audit::AuditArgs),
     Migrate(migrate::MigrateArgs),
     Import(import::ImportArgs),
@@ -94,6 +96,7 @@ async fn with_store(
             let queue = app::job_queue(settings, store, Clock::start())?;
             job::run(&args.command, &settings.queue, &queue, store, context).await
         }
+        Stored::KillSwitch(args) => kill_switch::run(&args.command, store, context).await,
         Stored::Why(args) => why::run(args, settings, &journal(), context).await,
         Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
         Stored::Migrate(args) => migrate::run(args, store, context).await,

@@ -20,6 +20,9 @@ const AFTER_FAILURE: Curve = Curve {
 };
 /// How soon a write to the store that failed is tried again.
 const STORE_RETRY: Duration = Duration::from_millis(250);
+/// How soon an automation that a kill switch holds back tries again: so long after the switch is off,
+/// at most, it guards again.
+const WHILE_STOPPED: Duration = Duration::from_secs(1);
 
 /// Where an automation stands for one position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +95,8 @@ pub enum Event {
     Limited(DateTime<Utc>),
     /// The store did not let it fire: it has acted as often as it may at all.
     Completed,
+    /// The store did not let it fire: a kill switch is on.
+    Stopped,
 }
 
 /// What must be done about it.
@@ -188,6 +193,10 @@ impl Arming {
                 self.phase = Phase::Limited(until);
                 Some(Effect::WakeAt(until))
             }
+            (Phase::Firing, Event::Stopped) => {
+                self.phase = Phase::Armed;
+                Some(Effect::WakeAt(now + WHILE_STOPPED))
+            }
             (Phase::Firing, Event::Completed) => {
                 self.phase = Phase::Completed;
                 None
@@ -259,13 +268,19 @@ impl Arming {
 }
 
 impl Ended {
-    /// Whether it was not carried out because there was no reason to, or none that could be seen.
+    /// Whether it was not carried out because there was no reason to, or none that could be seen, or
+    /// because it was forbidden for a while.
     fn had_no_ground(&self) -> bool {
         matches!(
             (self.state, self.skipped),
             (
                 State::Skipped,
-                Some(SkipReason::ConditionGone | SkipReason::PriceStale | SkipReason::PositionGone)
+                Some(
+                    SkipReason::ConditionGone
+                        | SkipReason::PriceStale
+                        | SkipReason::PositionGone
+                        | SkipReason::KillSwitch
+                )
             )
         )
     }
@@ -398,6 +413,7 @@ mod tests {
     fn a_skip_for_want_of_ground_arms_again_at_once_and_a_dry_run_does_not_spin() {
         for (reason, at_once) in [
             (SkipReason::ConditionGone, true),
+            (SkipReason::KillSwitch, true),
             (SkipReason::DryRun, false),
         ] {
             let (mut arming, _) = Arming::first();

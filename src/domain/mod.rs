@@ -14,6 +14,7 @@ pub mod credentials;
 pub mod execution;
 pub mod ids;
 pub mod jobs;
+pub mod kill_switch;
 pub mod levels;
 pub mod maths;
 pub mod position;

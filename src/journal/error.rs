@@ -36,6 +36,9 @@ pub enum JournalError {
     /// A later owner trades. Nothing was written.
     #[error("another process has the right to trade: nothing is left to do here")]
     NotOwner,
+    /// A kill switch is on. Nothing was written.
+    #[error("a kill switch is on: `vigia kill-switch list` says which")]
+    Stopped,
     /// The episode is not armed, so it cannot fire.
     #[error("episode {episode} is not armed ({}): open it first", stands_text(*stands))]
     NotArmed {

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseExecutor};
 
 use super::arming::{ARMED, FIRED, stands};
 use super::execution::{Columns, Source, TABLE};
-use super::sending::owns;
+use super::sending::{is_held_back, owns, stopped};
 use super::{Journal, JournalError, limits};
 use crate::domain::execution::{Action, Decision, State, live_trigger_key};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserId};
@@ -60,7 +60,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::NotArmed`] for an episode that is not armed, [`JournalError::NotOwner`] for a
-    /// process whose claim was taken over, [`StoreError::Unavailable`] and [`StoreError::Busy`], after which it may be repeated with the same id.
+    /// process whose claim was taken over, [`JournalError::Stopped`] while a kill switch is on,
+    /// [`StoreError::Unavailable`] and [`StoreError::Busy`], after which it may be repeated with the same id.
     pub async fn fire(
         &self,
         new: NewExecution,
@@ -87,6 +88,9 @@ impl Journal {
                     if db.execute(&disarm).await?.rows_affected() == 0 {
                         if db.query_one(&owns(epoch)).await?.is_none() {
                             return Err(JournalError::NotOwner);
+                        }
+                        if is_held_back(db, new.id).await? {
+                            return Err(JournalError::Stopped);
                         }
                         return Err(not_armed(db, &new, now).await);
                     }
@@ -128,6 +132,7 @@ pub(super) fn insert(
         ),
         (Column::Attempts, 0i32.into()),
         (Column::CreatedAt, now.into()),
+        (Column::Protective, new.decision.is_protective().into()),
     ];
     let (columns, values): (Vec<_>, Vec<Expr>) = values.into_iter().unzip();
     let mut insert = Query::insert();
@@ -158,6 +163,7 @@ fn disarm(new: &NewExecution, epoch: Epoch, now: DateTime<Utc>) -> UpdateStateme
         .and_where(Expr::col(Column::State).eq(ARMED))
         // What an earlier owner wrote down, nobody would carry out.
         .and_where(Expr::exists(owns(epoch)))
+        .and_where(Expr::exists(stopped(new.id)).not())
         .to_owned()
 }
 

@@ -11,7 +11,7 @@ use crate::domain::execution::{Action, Before, SkipReason, State};
 use crate::domain::ids::ExecutionId;
 use crate::store::entity::execution::{Column, Entity, Model};
 use crate::store::entity::{account, automation, owner};
-use crate::store::{Epoch, Kind, Lease, StoreError, TRADING};
+use crate::store::{Epoch, Kind, Lease, StoreError, TRADING, held_back};
 
 /// Whether an execution may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub enum Refusal {
 
 impl Journal {
     /// Lets an execution out to be sent as `action`, if it is planned, this process is the owner,
-    /// and its automation, the version of the rule and its account are those that may act.
+    /// its automation, the version of the rule and its account are those that may act, and no kill
+    /// switch is on for it.
     /// `before` is what a later proof will be held against.
     ///
     /// # Errors
@@ -163,6 +164,7 @@ fn let_out(
         .and_where(Expr::exists(owns(epoch)))
         .and_where(Expr::exists(automation_acts()))
         .and_where(Expr::exists(account_acts()))
+        .and_where(Expr::exists(held_back()).not())
         .returning(Query::returning().column(Column::Attempts))
         .to_owned())
 }
@@ -227,7 +229,28 @@ async fn why_not(
     if account.is_none_or(|account| !account.is_active) {
         return Ok(Refusal::Skip(SkipReason::AccountDisabled));
     }
+    if is_held_back(db, id).await? {
+        return Ok(Refusal::Skip(SkipReason::KillSwitch));
+    }
     Err(StoreError::unavailable("what forbade the sending is gone again; try again").into())
+}
+
+/// Whether a kill switch holds an execution back.
+pub(super) async fn is_held_back(
+    db: &DatabaseExecutor<'_>,
+    id: ExecutionId,
+) -> Result<bool, StoreError> {
+    Ok(db.query_one(&stopped(id)).await?.is_some())
+}
+
+/// Finds an execution where a kill switch holds it back.
+pub(super) fn stopped(id: ExecutionId) -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(Expr::col(Column::Id).eq(id.to_string()))
+        .and_where(Expr::exists(held_back()))
+        .to_owned()
 }
 
 /// Why a step was not taken.

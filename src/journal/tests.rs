@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::audit::{Act, Actor, Entry};
 use crate::domain::execution::{Action, Before, Decision, SkipReason, State};
-use crate::domain::ids::{ExecutionId, PositionId};
+use crate::domain::ids::{AccountId, ExecutionId, PositionId};
+use crate::domain::kill_switch::Reach;
 use crate::domain::rules::{Limits, RuleKind};
 use crate::domain::units::{Price, Sats};
 use crate::store::testing::{Fixture, at};
@@ -497,6 +498,61 @@ async fn done_twice_is_one_audit_entry_and_without_it_there_is_no_done() {
     set.fixture.sql(again).await;
     let done = set.journal.done(id, json!({}), set.entry(id), at(12)).await;
     assert_eq!(done.unwrap(), Done::Recorded);
+}
+
+/// Of everything, of the account, of the automation: whatever is on holds back, from the moment it is
+/// written; and what is not of its own, it leaves alone.
+#[tokio::test]
+async fn nothing_fires_and_nothing_is_sent_while_a_kill_switch_is_on() {
+    let set = Set::new().await;
+    let id = set.planned(1).await;
+    let store = &set.fixture.store;
+    let reaches = [
+        Reach::Service,
+        Reach::Account(set.automation.account_id.clone()),
+        Reach::Automation(set.automation.id.clone()),
+    ];
+    for reach in &reaches {
+        let on = store.kill_switch_on(reach, false, Some("a test".to_owned()), at(3));
+        on.await.unwrap();
+        let held = Began::Refused(Refusal::Skip(SkipReason::KillSwitch));
+        assert_eq!(set.begin(id).await, held, "{reach}");
+        assert_eq!(set.state(id).await, State::Planned);
+        set.open(2, 1).await;
+        let new = set.decided(2, 2, 1);
+        let fired = set.journal.fire(new, Limits::default(), at(4)).await;
+        assert_eq!(fired, Err(JournalError::Stopped), "{reach}");
+        let none = set.journal.execution(execution(2)).await;
+        assert!(none.is_err(), "nothing was written");
+        // Of a guard, so it may be let through; and put on again it is replaced.
+        store
+            .kill_switch_on(reach, true, None, at(5))
+            .await
+            .unwrap();
+        let switches = store.kill_switches().await.unwrap().rows;
+        assert_eq!((switches.len(), &switches[0].reach), (1, reach));
+        assert!(switches[0].allows_protective && switches[0].reason.is_none());
+        assert!(store.kill_switch_off(reach).await.unwrap());
+        assert!(!store.kill_switch_off(reach).await.unwrap());
+    }
+    for reach in &reaches {
+        store
+            .kill_switch_on(reach, true, None, at(6))
+            .await
+            .unwrap();
+    }
+    let fired = set
+        .journal
+        .fire(set.decided(2, 2, 1), Limits::default(), at(7));
+    assert_eq!(fired.await, Ok(FireResult::Fired));
+    assert_eq!(set.begin(id).await, Began::Sending { attempt: 1 });
+    let unknown = Reach::Account(AccountId::new("nobody"));
+    assert!(
+        store
+            .kill_switch_on(&unknown, false, None, at(8))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

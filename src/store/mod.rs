@@ -12,6 +12,7 @@ pub(crate) mod entity;
 mod error;
 pub mod folder;
 mod import;
+mod kill_switches;
 mod lease;
 mod location;
 mod migrate;
@@ -51,6 +52,7 @@ pub use rows::Listed;
 pub use vault::{Vault, VaultError};
 pub use writer::QUEUE;
 
+pub(crate) use kill_switches::held_back;
 use location::Location;
 pub(crate) use owners::TRADING;
 pub(crate) use rows::list;

@@ -11,6 +11,7 @@ mod feed;
 mod guard;
 mod harness;
 mod jobs;
+mod kill_switch;
 mod limits;
 mod ownership;
 mod poison;

@@ -61,6 +61,7 @@ impl Automation {
         match fired {
             Ok(FireResult::Fired) => {
                 let execution = work.id;
+                self.let_through(id);
                 self.shared.events.emit(Event::Triggered {
                     account: self.account.tag.clone(),
                     automation: self.plan.id.clone(),
@@ -99,6 +100,10 @@ impl Automation {
                 });
                 self.apply(id, ArmingEvent::Completed, context);
             }
+            Err(JournalError::Stopped) => {
+                self.held_back(id);
+                self.apply(id, ArmingEvent::Stopped, context);
+            }
             Err(JournalError::NotArmed { .. }) => {
                 // The store knows better what stands: it is asked anew.
                 self.forget(id);
@@ -108,6 +113,30 @@ impl Automation {
                 self.store_failed(&error);
                 self.apply(id, ArmingEvent::StoreFailed, context);
             }
+        }
+    }
+
+    /// Told once, until it may act again.
+    fn held_back(&mut self, id: PositionId) {
+        let Some(tracked) = self.tracked.get_mut(&id) else {
+            return;
+        };
+        if std::mem::replace(&mut tracked.held_back, true) {
+            return;
+        }
+        self.shared.events.emit(Event::Alarm {
+            account: self.account.tag.clone(),
+            what: "kill_switch",
+            detail: format!(
+                "automation {} would act on position {id}, and a kill switch is on",
+                self.plan.id
+            ),
+        });
+    }
+
+    fn let_through(&mut self, id: PositionId) {
+        if let Some(tracked) = self.tracked.get_mut(&id) {
+            tracked.held_back = false;
         }
     }
 }

@@ -57,6 +57,8 @@ struct Tracked {
     /// The position as its level was made for it; none for an entry.
     position: Option<Position>,
     tick_at: Option<Duration>,
+    /// Whether a kill switch holds it back, and that has been told.
+    held_back: bool,
 }
 
 impl Tracked {
@@ -147,6 +149,7 @@ impl Automation {
             key: self.shared.level_key(),
             position,
             tick_at: None,
+            held_back: false,
         };
         self.tracked.insert(id, tracked);
         self.perform(id, effect, context);

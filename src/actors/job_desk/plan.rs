@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::shared::{Row, Shared};
 use super::super::work::Work;
 use super::check::Checked;
-use crate::domain::execution::{self, Danger, Decision, Seen, State};
+use crate::domain::execution::{self, Danger, Decision, Seen, SkipReason, State};
 use crate::domain::ids::{ExecutionId, PositionId};
 use crate::domain::rules::{Rule, Subject};
 use crate::journal::{Execution, Filter, FireResult, JournalError, NewExecution, OpenedEpisode};
@@ -184,6 +184,10 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
         };
         let (work, new) = intent(checked, &considered, look.seen, episode);
         let result = journal.fire(new, checked.rule.limits(), now).await;
+        if let Err(JournalError::Stopped) = result {
+            plan.remarks.push(held_back(id));
+            continue;
+        }
         match result.map_err(retry)? {
             FireResult::Fired => {
                 plan.report_on.push(work.id);
@@ -316,6 +320,10 @@ fn not_reached(rule: &Rule, considered: &Considered, seen: Seen) -> Value {
         "metric": decision.metric, "metricValue": decision.metric_value,
         "threshold": decision.threshold, "currentPrice": seen.price,
     })
+}
+
+fn held_back(position: PositionId) -> Value {
+    json!({ "positionId": position, "status": "skipped", "reason": SkipReason::KillSwitch })
 }
 
 fn limited(position: PositionId, limit: FireResult) -> Value {

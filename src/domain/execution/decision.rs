@@ -145,6 +145,12 @@ impl Decision {
         }
     }
 
+    /// Whether it is to keep a position from harm: all that a margin guard wants, and stop-losses. A
+    /// kill switch may leave such actions alone.
+    pub fn is_protective(&self) -> bool {
+        self.rule == RuleKind::MarginGuard || self.wanted == "close_sl"
+    }
+
     /// The same sight, for what is done in place of what could not be done.
     #[must_use]
     pub fn falling_back(&self, rule: &Rule) -> Self {

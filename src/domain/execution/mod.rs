@@ -157,6 +157,8 @@ pub enum SkipReason {
     AlreadySet,
     /// A trailing stop is left alone unless the rule says otherwise.
     TrailingStop,
+    /// A kill switch is on.
+    KillSwitch,
 }
 
 impl SkipReason {
@@ -172,6 +174,7 @@ impl SkipReason {
             Self::NotOwner => "not_owner",
             Self::AlreadySet => "already_set",
             Self::TrailingStop => "trailing_stop",
+            Self::KillSwitch => "kill_switch",
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Model {
     pub(crate) created_at: DateTimeUtc,
     pub(crate) sending_at: Option<DateTimeUtc>,
     pub(crate) finished_at: Option<DateTimeUtc>,
+    pub(crate) protective: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

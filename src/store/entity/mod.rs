@@ -6,5 +6,6 @@ pub(crate) mod arming;
 pub(crate) mod audit;
 pub(crate) mod automation;
 pub(crate) mod execution;
+pub(crate) mod kill_switch;
 pub(crate) mod owner;
 pub(crate) mod succession;

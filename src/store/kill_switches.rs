@@ -1,0 +1,118 @@
+//! Kill switches. One that stands holds back from the moment it is written, in every process that
+//! uses this store: executions are let out, and triggers fire, only where none stands.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder, QueryTrait};
+
+use super::entity::execution;
+use super::entity::kill_switch::{ActiveModel, Column, Entity, Model};
+use super::{Kind, Listed, Store, StoreError, list};
+use crate::domain::kill_switch::{ACCOUNT, AUTOMATION, KillSwitch, Reach, SERVICE};
+
+impl TryFrom<Model> for KillSwitch {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        let reach = Reach::stored(&row.scope, &row.target).ok_or_else(|| {
+            let id = format!("{}/{}", row.scope, row.target);
+            StoreError::corrupt("kill_switches", &id, "unknown scope")
+        })?;
+        Ok(Self {
+            reach,
+            allows_protective: row.allows_protective,
+            reason: row.reason,
+            since: row.since,
+        })
+    }
+}
+
+impl Store {
+    /// Puts a kill switch on; one that is on already for the same is replaced.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an account or automation that does not exist,
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn kill_switch_on(
+        &self,
+        reach: &Reach,
+        allows_protective: bool,
+        reason: Option<String>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        match reach {
+            Reach::Service => {}
+            Reach::Account(id) => drop(self.account(id.as_str()).await?),
+            Reach::Automation(id) => drop(self.automation(id).await?),
+        }
+        let row = ActiveModel {
+            scope: Set(reach.scope().to_owned()),
+            target: Set(reach.target().to_owned()),
+            allows_protective: Set(allows_protective),
+            reason: Set(reason),
+            since: Set(now),
+        };
+        let mut insert = Entity::insert(row).into_query();
+        let values = [Column::AllowsProtective, Column::Reason, Column::Since];
+        let key = [Column::Scope, Column::Target];
+        insert.on_conflict(OnConflict::columns(key).update_columns(values).to_owned());
+        self.write(Kind::One, move |db| {
+            Box::pin(async move {
+                db.execute(&insert).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Takes a kill switch off; whether it was on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn kill_switch_off(&self, reach: &Reach) -> Result<bool, StoreError> {
+        let delete = Query::delete()
+            .from_table(Entity)
+            .and_where(Expr::col(Column::Scope).eq(reach.scope()))
+            .and_where(Expr::col(Column::Target).eq(reach.target()))
+            .to_owned();
+        self.write(Kind::One, move |db| {
+            Box::pin(async move { Ok(db.execute(&delete).await?.rows_affected() > 0) })
+        })
+        .await
+    }
+
+    /// All that are on, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn kill_switches(&self) -> Result<Listed<KillSwitch>, StoreError> {
+        self.read(async |db| {
+            let query = Entity::find().order_by_asc(Column::Since);
+            let query = query.build(db.get_database_backend());
+            list::<Model, _, _>(db, query, "kill_switches", "target").await
+        })
+        .await
+    }
+}
+
+/// Finds the kill switches that hold back the execution that a statement is about.
+pub(crate) fn held_back() -> SelectStatement {
+    let of = |column| Expr::col((Entity, column));
+    let its = |column| Expr::col((execution::Entity, column));
+    let service = of(Column::Scope).eq(SERVICE);
+    let account = of(Column::Scope)
+        .eq(ACCOUNT)
+        .and(of(Column::Target).eq(its(execution::Column::AccountId)));
+    let automation = of(Column::Scope)
+        .eq(AUTOMATION)
+        .and(of(Column::Target).eq(its(execution::Column::AutomationId)));
+    let let_through = of(Column::AllowsProtective)
+        .eq(true)
+        .and(its(execution::Column::Protective).eq(true));
+    Query::select()
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(service.or(account).or(automation))
+        .and_where(let_through.not())
+        .to_owned()
+}
