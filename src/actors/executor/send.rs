@@ -39,6 +39,9 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
     if now.saturating_sub(read_at) >= shared.tuning.link.book_blind {
         return read_first(shared, work).await;
     }
+    if !view.knows_of(work.position) {
+        return Next::again_soon(shared, work);
+    }
     let row = view.row(work.position);
     let usable = work
         .account
