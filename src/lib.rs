@@ -9,7 +9,7 @@
 //! intent to outcome, on the [`store`]; [`exchange`] speaks to LN Markets; [`supervision`] starts
 //! actors and learns of their end; [`actors`] tie these together (`actors.md` tells of each);
 //! [`app`] builds them, from [`config`]; [`cli`] and [`admin`] are the ways in. [`telemetry`] and
-//! [`clock`] serve all. The [`simulator`] is an exchange of its own, and shares no code with the
+//! [`clock`] serve all; tests stop the house at a [`failpoint`]. The [`simulator`] is an exchange of its own, and shares no code with the
 //! rest. `docs/design-notes.md` follows one tick to its order; `tests/architecture` holds who may
 //! know whom.
 
@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod exchange;
+pub mod failpoint;
 pub mod journal;
 pub mod queue;
 pub mod simulator;

@@ -215,6 +215,8 @@ pub struct View {
     pub rows: Vec<Row>,
     /// The cross account, as last read; `None` where the key may not read it.
     pub cross: Option<CrossAccount>,
+    /// Whether it is known if there is a cross position: it was read, or the key may not read it.
+    pub cross_known: bool,
     /// Satoshis free for new margin, as last read.
     pub balance: Option<Sats>,
     /// When the book was last confirmed; `None` before the first reading.
@@ -260,6 +262,7 @@ impl Default for View {
             switches: 0,
             rows: vec![],
             cross: None,
+            cross_known: false,
             balance: None,
             read_at: None,
         }
@@ -270,6 +273,12 @@ impl View {
     /// A running trade.
     pub fn row(&self, id: PositionId) -> Option<&Row> {
         self.rows.iter().find(|row| row.position.id == id)
+    }
+
+    /// Whether a position that has no row does not run: the cross account is read after the trades,
+    /// and by then nobody knows of its position.
+    pub fn knows_of(&self, id: PositionId) -> bool {
+        self.cross_known || id == PositionId::MARKET || self.row(id).is_some()
     }
 }
 

@@ -99,6 +99,8 @@ pub struct Work {
     pub unread: u32,
     /// A request of it may have been applied at some time without our knowing.
     pub doubted: bool,
+    /// Whether somebody died who may or may not have sent its request: no attempt of anybody's.
+    pub interrupted: bool,
     /// Executors that died over it.
     pub deaths: u32,
 }
@@ -128,6 +130,7 @@ impl Work {
             attempts: 0,
             unread: 0,
             doubted: false,
+            interrupted: false,
             deaths: 0,
         }
     }
@@ -156,6 +159,7 @@ impl Work {
             attempts: 0,
             unread: 0,
             doubted: false,
+            interrupted: false,
             deaths: 0,
         }
     }
@@ -178,11 +182,12 @@ impl Work {
         matches!(self.step, Step::Send) && adds && in_doubt.contains(&self.position)
     }
 
-    /// Attempts to send that it may take here: a job's attempts are its producer's to choose.
+    /// Attempts to send that it may take here: a job's attempts are its producer's to choose, and a
+    /// death of ours is none of them.
     pub fn most_attempts(&self, live: u32) -> u32 {
         match self.source {
             Source::Live => live,
-            Source::Job => 1,
+            Source::Job => 1 + u32::from(self.interrupted),
         }
     }
 
@@ -196,6 +201,7 @@ impl Work {
             attempts: 0,
             unread: 0,
             doubted: false,
+            interrupted: false,
             deaths: 0,
             ..self
         }
@@ -217,6 +223,7 @@ impl Work {
             attempts: 0,
             unread: 0,
             doubted: false,
+            interrupted: false,
             deaths: 0,
         }
     }

@@ -4,14 +4,16 @@ use crate::source::{Tree, closing, module_path};
 use crate::{assert_none, assert_one};
 
 /// Rooms and the rooms they may name besides themselves. A room that is not here may name none.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     // Pure: no IO, no clock.
     ("domain", &[]),
     ("clock", &[]),
-    ("exchange", &["clock", "domain"]),
+    // Where tests stop everything; nothing, in a shipped build.
+    ("failpoint", &[]),
+    ("exchange", &["clock", "domain", "failpoint"]),
     ("store", &["clock", "domain"]),
-    ("supervision", &["clock", "domain"]),
-    ("queue", &["clock", "domain"]),
+    ("supervision", &["clock", "domain", "failpoint"]),
+    ("queue", &["clock", "domain", "failpoint"]),
     ("telemetry", &["domain"]),
     ("journal", &["clock", "domain", "store"]),
     // Shares nothing, so that a wrong client cannot hide behind an equally wrong simulator.

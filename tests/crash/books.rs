@@ -1,12 +1,14 @@
 //! The journal held against the exchange's ledger: the two must say the same.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use vigia::domain::execution::{Action, State};
+use vigia::domain::ids::ExecutionId;
 use vigia::journal::{AuditFilter, AuditRow, Execution, Filter, Journal};
 use vigia::simulator::{LedgerEntry, LedgerKind, LedgerSource};
-use vigia::store::Epoch;
+use vigia::store::{Epoch, Store};
 
 use crate::stage::Stage;
 use crate::watchman::Watchman;
@@ -23,10 +25,32 @@ pub struct Books {
     pub audit: Vec<AuditRow>,
 }
 
-/// Trade, what was done, satoshis.
-type Effect = (String, &'static str, Option<i64>);
+/// On what (a trade, or an order by its client id), what was done, satoshis.
+type Effect = (String, LedgerKind, Option<i64>);
 
 impl Books {
+    pub async fn read(store: &Store) -> Self {
+        let journal = Journal::new(store.clone(), Epoch::NONE);
+        let filter = Filter {
+            limit: ALL,
+            ..Filter::default()
+        };
+        let mut executions = journal.executions(&filter).await.unwrap();
+        let filter = AuditFilter {
+            limit: ALL,
+            ..AuditFilter::default()
+        };
+        let mut audit = journal.audit_entries(&filter).await.unwrap();
+        assert_eq!(executions.unreadable, []);
+        assert_eq!(audit.unreadable, []);
+        executions.rows.reverse();
+        audit.rows.reverse();
+        Self {
+            executions: executions.rows,
+            audit: audit.rows,
+        }
+    }
+
     /// The states of all executions, the oldest first.
     pub fn states(&self) -> Vec<State> {
         self.executions.iter().map(|row| row.state).collect()
@@ -40,62 +64,95 @@ impl Books {
             .collect()
     }
 
-    fn unfinished(&self) -> usize {
+    pub fn unfinished(&self) -> usize {
         self.executions
             .iter()
             .filter(|row| !row.state.is_final())
             .count()
     }
 
-    fn done(&self) -> impl Iterator<Item = &Execution> {
+    pub fn done(&self) -> impl Iterator<Item = &Execution> {
         self.executions
             .iter()
             .filter(|row| row.state == State::Done)
     }
 
-    fn effects(&self) -> BTreeMap<Effect, usize> {
-        count(self.done().map(|row| {
-            let amount = match row.action {
-                Action::AddMargin { amount } => Some(amount.0),
-                _ => None,
-            };
-            (row.position.to_string(), row.action.as_str(), amount)
-        }))
+    /// What must have been applied at the exchange.
+    fn effects(&self) -> HashMap<Effect, usize> {
+        count(self.executions.iter().flat_map(effects_of))
     }
+}
+
+/// What an execution that stands so must have applied.
+fn effects_of(row: &Execution) -> Vec<Effect> {
+    let (trade, order, any) = (row.position.to_string(), row.id.client_id(), String::new());
+    let closed = (trade.clone(), LedgerKind::Closed, None);
+    match (row.state, row.action) {
+        (State::Done, action) => match action {
+            Action::AddMargin { amount } => vec![(trade, LedgerKind::MarginAdded, Some(amount.0))],
+            Action::ClosePosition | Action::CloseToReopen { .. } => vec![closed],
+            Action::Reopen(_) => vec![closed, (order, LedgerKind::Filled, None)],
+            Action::UpdateTp { .. } => vec![(trade, LedgerKind::TakeprofitSet, None)],
+            Action::UpdateSl { .. } => vec![(trade, LedgerKind::StoplossSet, None)],
+            Action::Open(_) => vec![(order, LedgerKind::Filled, None)],
+            Action::CrossClose { .. } => vec![(any, LedgerKind::CrossClosed, None)],
+            Action::CrossReduce { .. } | Action::CrossOpen(_) => {
+                vec![(order, LedgerKind::CrossFilled, None)]
+            }
+            Action::CrossDeposit { amount } => {
+                vec![(any, LedgerKind::CrossDeposited, Some(amount.0))]
+            }
+        },
+        // Half a reduction.
+        (State::Failed, _) if row.reason.as_deref() == Some("closed_not_reopened") => vec![closed],
+        _ => vec![],
+    }
+}
+
+/// What an entry of the ledger is compared by.
+fn effect_of(entry: LedgerEntry) -> Effect {
+    let subject = match entry.kind {
+        LedgerKind::Filled | LedgerKind::CrossFilled => entry.client_id.unwrap_or_default(),
+        LedgerKind::CrossClosed | LedgerKind::CrossDeposited => String::new(),
+        _ => entry.trade_id.to_string(),
+    };
+    let amount = match entry.kind {
+        LedgerKind::MarginAdded | LedgerKind::CrossDeposited => entry.amount,
+        _ => None,
+    };
+    (subject, entry.kind, amount)
+}
+
+/// Whether it could be a rule's doing: an owner's orders have client ids of their own.
+fn is_an_effect(entry: &LedgerEntry) -> bool {
+    let acts = match entry.kind {
+        LedgerKind::MarginAdded
+        | LedgerKind::Closed
+        | LedgerKind::StoplossSet
+        | LedgerKind::TakeprofitSet
+        | LedgerKind::CrossDeposited
+        | LedgerKind::CrossClosed => true,
+        LedgerKind::Filled | LedgerKind::CrossFilled => {
+            let id = entry.client_id.as_deref().unwrap_or_default();
+            ExecutionId::of_client_id(id).is_some()
+        }
+        _ => false,
+    };
+    acts && entry.source == LedgerSource::Api
 }
 
 impl Stage {
     pub async fn books(&self) -> Books {
         let store = self.store().await;
-        let journal = Journal::new(store.clone(), Epoch::NONE);
-        let filter = Filter {
-            limit: ALL,
-            ..Filter::default()
-        };
-        let mut executions = journal.executions(&filter).await.unwrap();
-        let filter = AuditFilter {
-            limit: ALL,
-            ..AuditFilter::default()
-        };
-        let mut audit = journal.audit_entries(&filter).await.unwrap();
+        let books = Books::read(&store).await;
         store.close().await;
-        assert_eq!(executions.unreadable, []);
-        assert_eq!(audit.unreadable, []);
-        executions.rows.reverse();
-        audit.rows.reverse();
-        Books {
-            executions: executions.rows,
-            audit: audit.rows,
-        }
+        books
     }
 
-    /// What was applied by request and could be a guard's doing.
+    /// What was applied by request and could be a rule's doing.
     pub fn effects(&self) -> Vec<LedgerEntry> {
         let mut ledger = self.control.ledger();
-        ledger.retain(|entry| {
-            entry.source == LedgerSource::Api
-                && matches!(entry.kind, LedgerKind::MarginAdded | LedgerKind::Closed)
-        });
+        ledger.retain(is_an_effect);
         ledger
     }
 
@@ -127,15 +184,11 @@ impl Stage {
     }
 
     fn assert_agreement(&self, books: &Books) {
-        let applied = count(self.effects().into_iter().map(|entry| {
-            let trade = entry.trade_id.to_string();
-            match entry.kind {
-                LedgerKind::MarginAdded => (trade, "add_margin", entry.amount),
-                _ => (trade, "close_position", None),
-            }
-        }));
+        let applied = count(self.effects().into_iter().map(effect_of));
         assert_eq!(books.effects(), applied, "journal and ledger: {books:#?}");
-        let liquidated = |entry: &LedgerEntry| entry.kind == LedgerKind::Liquidated;
+        let liquidated = |entry: &LedgerEntry| {
+            matches!(entry.kind, LedgerKind::Liquidated | LedgerKind::CrossLiquidated)
+        };
         assert!(!self.control.ledger().iter().any(liquidated), "liquidated");
         let unsettled: Vec<_> = books
             .executions
@@ -153,8 +206,8 @@ impl Stage {
     }
 }
 
-fn count<K: Ord>(items: impl Iterator<Item = K>) -> BTreeMap<K, usize> {
-    let mut counts = BTreeMap::new();
+fn count<K: Eq + Hash>(items: impl Iterator<Item = K>) -> HashMap<K, usize> {
+    let mut counts = HashMap::new();
     for item in items {
         *counts.entry(item).or_default() += 1;
     }

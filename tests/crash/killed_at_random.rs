@@ -176,7 +176,7 @@ async fn ledger_and_journal_agree_after_kills_at_random_moments() {
         states.into_iter().filter(|found| *found == state).count()
     };
     println!(
-        "survived {KILLS} kills (seed {SEED}): {} effects, {} executions done, {} proven not \
+        "kills survived: {KILLS} (seed {SEED}): {} effects, {} executions done, {} proven not \
          applied, {} skipped",
         effects(&stage.control),
         count(State::Done),

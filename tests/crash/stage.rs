@@ -9,7 +9,7 @@ use vigia::app;
 use vigia::clock::Clock;
 use vigia::config::{Environment, Settings};
 use vigia::domain::credentials::Credentials;
-use vigia::domain::ids::UserId;
+use vigia::domain::ids::{AutomationId, UserId};
 use vigia::domain::position::{Position, Side};
 use vigia::domain::rules::RuleKind;
 use vigia::domain::units::{Sats, Usd};
@@ -29,7 +29,10 @@ pub const THRESHOLD: f64 = 0.7;
 /// What a guard adds at once.
 pub const ADDED: Sats = Sats(500_000);
 const BALANCE_SATS: i64 = 100_000_000;
-const NETWORK: &str = "sim";
+/// Whom all accounts belong to.
+pub const USER: &str = "user-1";
+/// The network of the simulator.
+pub const NETWORK: &str = "sim";
 
 /// The windows that tests shorten.
 #[derive(Clone, Copy)]
@@ -115,15 +118,16 @@ impl Stage {
 
     /// With its store where this run of the tests wants it.
     pub async fn with(windows: Windows) -> Self {
-        match std::env::var("VIGIA_TEST_STORE").as_deref() {
-            Ok("postgres") => Self::on(Some(Server::start()), windows).await,
-            Ok("sqlite") | Err(_) => Self::on(None, windows).await,
-            Ok(other) => panic!("VIGIA_TEST_STORE={other}: sqlite or postgres"),
-        }
+        Self::on(wanted_server(), windows).await
     }
 
     /// With its store on a server, or in a file.
     pub async fn on(server: Option<Server>, windows: Windows) -> Self {
+        Self::configured(server, windows, "").await
+    }
+
+    /// With more sections in its configuration.
+    pub async fn configured(server: Option<Server>, windows: Windows, more: &str) -> Self {
         // Fails where another test of this process was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let simulator = Simulator::start_on_thread(SimulatorConfig {
@@ -140,7 +144,7 @@ impl Stage {
         let data = folder.path().join("data").display().to_string();
         let url = server.as_ref().map_or_else(String::new, Server::url);
         let mut text = config(&simulator, windows, &url);
-        text += &format!("[vault]\nkey_file = \"{data}/master.key\"\n");
+        text += &format!("[vault]\nkey_file = \"{data}/master.key\"\n{more}");
         std::fs::write(folder.path().join("vigia.toml"), text).unwrap();
         let environment = |name: &str| (name == "VIGIA_DATA_DIR").then(|| data.clone());
         let path = folder.path().join("vigia.toml");
@@ -170,6 +174,10 @@ impl Stage {
         self.server.as_mut().expect("the store is on a server")
     }
 
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub fn data_dir(&self) -> &Path {
         &self.settings.data_dir
     }
@@ -187,13 +195,22 @@ impl Stage {
 
     /// An account at the exchange, with its owner.
     pub fn owner(&self, name: &str) -> Owner {
+        self.owner_of(name, |config| config)
+    }
+
+    /// An account of this shape.
+    pub fn owner_of(
+        &self,
+        name: &str,
+        shape: impl FnOnce(AccountConfig) -> AccountConfig,
+    ) -> Owner {
         let (key, secret, phrase) = (
             format!("key-{name}"),
             format!("secret-{name}"),
             format!("phrase-{name}"),
         );
-        self.control
-            .add_account(AccountConfig::new(&key, &secret, &phrase, BALANCE_SATS));
+        let account = AccountConfig::new(&key, &secret, &phrase, BALANCE_SATS);
+        self.control.add_account(shape(account));
         Owner {
             name: name.to_owned(),
             credentials: Credentials::new(key, secret, phrase),
@@ -210,10 +227,22 @@ impl Stage {
 
     /// Puts an account under guard.
     pub async fn guard(&self, owner: &Owner, deed: Deed) {
+        self.automate(owner, RuleKind::MarginGuard, deed.config(), true)
+            .await;
+    }
+
+    /// Puts an account under a rule, which acts by itself (`live`) or by jobs alone.
+    pub async fn automate(
+        &self,
+        owner: &Owner,
+        kind: RuleKind,
+        config: Value,
+        live: bool,
+    ) -> AutomationId {
         let store = self.store().await;
         let now = self.clock.utc();
         let new = NewAccount {
-            user_id: UserId::new("user-1"),
+            user_id: UserId::new(USER),
             name: owner.name.clone(),
             network: NETWORK.to_owned(),
             credentials: owner.credentials.clone(),
@@ -221,13 +250,14 @@ impl Stage {
         let account = store.add_account(new, now).await.unwrap();
         let new = NewAutomation {
             account: account.id,
-            kind: RuleKind::MarginGuard,
-            config: deed.config(),
-            live: true,
+            kind,
+            config,
+            live,
             active: true,
         };
-        store.add_automation(new, now).await.unwrap();
+        let automation = store.add_automation(new, now).await.unwrap();
         store.close().await;
+        automation.id
     }
 
     /// An account with a 10x position under guard.
@@ -256,6 +286,15 @@ impl Stage {
             );
             tokio::time::sleep(BEAT).await;
         }
+    }
+}
+
+/// The server for a store, where this run of the tests wants one.
+pub fn wanted_server() -> Option<Server> {
+    match std::env::var("VIGIA_TEST_STORE").as_deref() {
+        Ok("postgres") => Some(Server::start()),
+        Ok("sqlite") | Err(_) => None,
+        Ok(other) => panic!("VIGIA_TEST_STORE={other}: sqlite or postgres"),
     }
 }
 

@@ -76,8 +76,13 @@ impl Stage {
 
     /// A watchman that dies, as by SIGKILL, the first time it comes to a place.
     pub fn start_to_die_at(&self, place: &str) -> Watchman {
+        self.start_to_die_at_pass(place, 1)
+    }
+
+    /// A watchman that dies, as by SIGKILL, the time so counted that it comes to a place.
+    pub fn start_to_die_at_pass(&self, place: &str, pass: u32) -> Watchman {
         let mut command = self.run();
-        command.env("VIGIA_FAILPOINT", format!("{place}=kill"));
+        command.env("VIGIA_FAILPOINT", format!("{place}=kill:{pass}"));
         Watchman::of(command, self.clock)
     }
 }

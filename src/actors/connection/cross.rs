@@ -75,10 +75,7 @@ impl Connection {
     ) {
         let tag = &self.account.tag;
         match answer {
-            Ok(reading) => {
-                self.cross_access = Access::Allowed;
-                self.apply_cross(reading, requested_at, context);
-            }
+            Ok(reading) => self.apply_cross(reading, requested_at, context),
             // A key without the right to cross margin guards isolated trades all the same.
             Err(error) if error.class == Class::ScopeMissing => {
                 if self.cross_access != Access::Allowed
@@ -91,6 +88,7 @@ impl Connection {
                 }
                 let again = self.now() + self.shared.tuning.link.refused_pause;
                 self.cross_access = Access::Denied(again);
+                self.publish_view();
             }
             Err(error) if refusal_of(&error).is_some() => self.reading_failed(&error, context),
             Err(error) => {
@@ -109,6 +107,7 @@ impl Connection {
         requested_at: Duration,
         context: &mut Context<Self>,
     ) {
+        self.cross_access = Access::Allowed;
         let CrossReading {
             margin,
             leverage,

@@ -260,6 +260,7 @@ impl Connection {
                 .cross
                 .account()
                 .map(|(margin, leverage)| CrossAccount { margin, leverage }),
+            cross_known: self.cross_access != cross::Access::Unknown,
             balance: self.balance,
             read_at: self.link.read_at(),
         }));

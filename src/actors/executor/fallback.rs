@@ -11,6 +11,7 @@ use crate::domain::ids::ExecutionId;
 use crate::domain::rules::Rule;
 use crate::domain::rules::margin_guard::GuardAction;
 use crate::journal::FallingBack;
+use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
 /// Nothing was added: the execution has failed, and the rule's fallback takes its place, if it has
@@ -40,6 +41,7 @@ pub(super) async fn nothing_added(
         Ok(id) => id,
         Err(error) => return store_failed(shared, work, &error),
     };
+    failpoint::pass("execution.fallen_back", &work.account.tag.name);
     shared.events.emit(Event::Failed {
         account: work.account.tag.clone(),
         execution: work.id,

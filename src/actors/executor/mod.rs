@@ -192,7 +192,7 @@ fn again_soon(shared: &Shared, work: Work) -> Verdict {
 
 /// Where an execution stands after a restart: what was planned may be sent, what may have been sent
 /// must be proven.
-async fn look_up(shared: &Shared, work: Work) -> Next {
+async fn look_up(shared: &Shared, mut work: Work) -> Next {
     let row = match shared.journal.execution(work.id).await {
         Ok(row) => row,
         Err(error) => return store_failed(shared, work, &error),
@@ -201,7 +201,10 @@ async fn look_up(shared: &Shared, work: Work) -> Next {
         return Next::Verdict(Verdict::Ended(ended));
     }
     let step = match row.state {
-        State::Sending => Step::prove(row.action, row.before, None),
+        State::Sending => {
+            work.interrupted = true;
+            Step::prove(row.action, row.before, None)
+        }
         // By way of the intake, which knows whether another request to the position is in doubt.
         _ => {
             let step = match row.action {

@@ -47,13 +47,14 @@ pub(super) async fn record(shared: &Shared, work: Work) -> Next {
         outcome: outcome.clone(),
         entry,
     };
+    failpoint::pass("execution.recording", &account.tag.name);
     match shared.audit_log.ask(record).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return store_failed(shared, work, &error),
         // It is being restarted; whether it recorded before it died does not matter.
         Err(_) => return Next::again_soon(shared, work),
     }
-    failpoint::pass("execution.recorded", work.id.to_string().as_str());
+    failpoint::pass("execution.recorded", &work.account.tag.name);
     shared.events.emit(Event::Done {
         account: account.tag.clone(),
         execution: work.id,

@@ -24,7 +24,7 @@ pub(super) async fn first_leg_done(
     let leg = Action::Reopen(then);
     match shared.journal.next_leg(work.id, leg, outcome.clone()).await {
         Ok(()) => {
-            failpoint::pass("execution.first_leg", work.id.to_string().as_str());
+            failpoint::pass("execution.first_leg", &work.account.tag.name);
             Next::step(work, Step::Reopen(then))
         }
         Err(error) => {

@@ -39,6 +39,9 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
     if now.saturating_sub(read_at) >= shared.tuning.link.book_blind {
         return read_first(shared, work).await;
     }
+    if !view.knows_of(work.position) {
+        return Next::again_soon(shared, work);
+    }
     let row = view.row(work.position);
     let usable = work
         .account
@@ -157,7 +160,7 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
             }
         };
     }
-    failpoint::pass("execution.planned", work.id.to_string().as_str());
+    failpoint::pass("execution.planned", &work.account.tag.name);
     let began = shared
         .journal
         .begin_sending(work.id, action, Some(before), shared.clock.utc())
@@ -178,7 +181,7 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
 
 /// Sends what is durably `sending`.
 pub(super) async fn request(shared: &Shared, work: Work, action: Action, before: Before) -> Next {
-    failpoint::pass("execution.sending", work.id.to_string().as_str());
+    failpoint::pass("execution.sending", &work.account.tag.name);
     let sent_at = shared.clock.mono();
     let tick_to_order_us = work
         .tick_at
@@ -190,7 +193,7 @@ pub(super) async fn request(shared: &Shared, work: Work, action: Action, before:
         tick_to_order_us,
     });
     let answer = command::apply(shared, &work, action, before).await;
-    failpoint::pass("execution.answered", work.id.to_string().as_str());
+    failpoint::pass("execution.answered", &work.account.tag.name);
     match answer {
         Ok(Applied { mut outcome, then }) => {
             let request_us = shared.clock.mono().saturating_sub(sent_at).as_micros() as u64;

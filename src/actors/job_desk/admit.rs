@@ -9,6 +9,7 @@ use super::check::{self, Checked};
 use super::{FromQueue, Held, JobDesk, report};
 use crate::domain::jobs::Verdict;
 use crate::queue::{Outcome, Taken};
+use crate::supervision::failpoint;
 
 impl Handler<FromQueue> for JobDesk {
     type Result = ();
@@ -44,6 +45,7 @@ impl JobDesk {
                 return taken.settle(outcome);
             }
         };
+        failpoint::pass("job.taken", &checked.key.id);
         let now = self.shared.clock.utc();
         match self.desk.admit(checked.request(), now) {
             Verdict::Waits => self.hold(taken, checked),

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 
 use super::super::shared::{Account, Shared};
+use super::report;
 use crate::domain::credentials::Credentials;
 use crate::domain::execution;
 use crate::domain::jobs::{Danger, JobKey, JobScope, Request};
@@ -128,7 +129,7 @@ async fn account(shared: &Shared, automation: &Automation) -> Result<Arc<Account
             missing.join(" and ")
         )));
     }
-    served.ok_or_else(|| Outcome::Retry(format!("account {name} is not served yet")))
+    served.ok_or_else(|| report::not_yet(shared, format!("account {name} is not served yet")))
 }
 
 /// Which of the three are empty.

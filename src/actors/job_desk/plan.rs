@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::shared::{Row, Shared};
 use super::super::work::Work;
 use super::check::Checked;
+use super::report;
 use crate::domain::execution::{self, Danger, Decision, Seen, SkipReason, State};
 use crate::domain::ids::{ExecutionId, PositionId};
 use crate::domain::rules::{Rule, Subject};
@@ -98,20 +99,26 @@ struct Look {
 fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
     let account = &checked.account;
     let (now, view) = (shared.clock.mono(), account.view.load_full());
-    let name = &account.tag.name;
+    let (name, rule) = (&account.tag.name, &checked.rule);
     let read_at = view
         .read_at
         .filter(|at| now.saturating_sub(*at) < shared.tuning.link.book_blind);
-    if read_at.is_none() {
+    let asked = checked.payload.position;
+    let knows = rule.is_entry()
+        || match asked {
+            Some(id) => view.knows_of(id),
+            None => view.cross_known,
+        };
+    // A cross account that cannot be read for long keeps nobody from guarding the trades.
+    if read_at.is_none() || (!knows && report::is_starting(shared)) {
         let what = format!("the positions of account {name} cannot be read now");
-        return Err(Outcome::Retry(what));
+        return Err(report::not_yet(shared, what));
     }
     let price = &account.network.price;
     let Some(seen) = price.usable(now, &shared.tuning.freshness) else {
         let what = "no source confirms the price now".to_owned();
-        return Err(Outcome::Retry(what));
+        return Err(report::not_yet(shared, what));
     };
-    let rule = &checked.rule;
     let mut look = Look {
         seen,
         considered: vec![],

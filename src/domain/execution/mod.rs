@@ -124,8 +124,11 @@ pub fn job_trigger_key(job: &str, position: PositionId) -> String {
 
 /// Whether what failed for this reason may succeed when it is tried again.
 pub fn is_worth_retrying(reason: &str) -> bool {
-    reason.starts_with(UNAVAILABLE)
+    reason.starts_with(UNAVAILABLE) || reason == NOT_APPLIED
 }
+
+/// The reason of what may have been sent and is proven not to have been applied.
+pub const NOT_APPLIED: &str = "not_applied";
 
 /// How reasons begin that are the exchange's own trouble.
 pub const UNAVAILABLE: &str = "exchange_unavailable";

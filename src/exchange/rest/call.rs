@@ -15,6 +15,7 @@ use crate::exchange::answer::{read_bounded, retry_after, transport, unreadable};
 use crate::exchange::error::{Class, Effect, ExchangeError, Reached, Rights};
 use crate::exchange::rate::Spend;
 use crate::exchange::{sign, wire};
+use crate::failpoint;
 
 /// A request that nobody foresaw waits for its place in the key's budget at most so long: over a
 /// window of the exchange, and short beside the deadlines of whoever waits.
@@ -158,6 +159,11 @@ impl Rest {
             request = request
                 .header(CONTENT_TYPE, "application/json")
                 .body(call.body.clone());
+        }
+        if let Some((who, _)) = who
+            && call.effect != Effect::Reads
+        {
+            failpoint::pass("request.signed", who.key.expose_secret());
         }
         let answer = request
             .send()

@@ -14,6 +14,7 @@ use super::link::Link;
 use super::settled::Settled;
 use super::{FETCH_RETRY, Shared, notes, repair};
 use crate::domain::jobs::JobKey;
+use crate::failpoint;
 use crate::queue::{Job, Outcome, Taken};
 
 /// What the crate is to do with a job that was dealt with here: nothing.
@@ -88,6 +89,7 @@ impl Hands {
         // What the crate cannot record it forgets, and the first command on a connection that has
         // been through an outage fails. So it is told when its own connection has proven to be good.
         self.insist(&job, Act::Hold).await;
+        failpoint::pass("job.acknowledged", &key.id);
         match (outcome, ends) {
             (Outcome::Completed(value), _) => Ok(value),
             (Outcome::Failed(_), Some(reason)) => Err(Error::Unrecoverable(reason)),

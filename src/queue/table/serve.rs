@@ -12,6 +12,7 @@ use super::Shared;
 use super::entity::Model;
 use super::lease::Abandoned;
 use super::take::Choice;
+use crate::failpoint;
 use crate::queue::consumer::Inlet;
 use crate::queue::{Health, Outcome, QueueError, Taken};
 
@@ -139,7 +140,9 @@ impl Hands {
                 let error = "its lease ran out";
                 tracing::warn!(event = "job.unsettled", job = row.id, error);
             }
-            self.rows.remove(hand);
+            if let Some(row) = self.rows.remove(hand) {
+                failpoint::pass("job.acknowledged", &row.id);
+            }
             self.unrecorded.pop_front();
         }
         Ok(())

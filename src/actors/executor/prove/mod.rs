@@ -16,7 +16,7 @@ use super::super::connection::{Learned, refusal_of};
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
 use super::{Next, record, reopen, send, store_failed};
-use crate::domain::execution::{Action, Before, UNAVAILABLE};
+use crate::domain::execution::{Action, Before, NOT_APPLIED, UNAVAILABLE};
 use crate::domain::position::Position;
 use crate::domain::proof::Verdict;
 use crate::exchange::{ClosedTrade, ExchangeError, Rest, Spend};
@@ -154,7 +154,7 @@ async fn not_applied(shared: &Shared, work: Work, evidence: Value) -> Next {
     {
         return reopen::not_reopened(shared, work, "the order was not applied".to_owned()).await;
     }
-    record::fail(shared, work, "not_applied".to_owned(), evidence).await
+    record::fail(shared, work, NOT_APPLIED.to_owned(), evidence).await
 }
 
 /// What is idempotent and was not applied: refused for good, or to be sent again.
