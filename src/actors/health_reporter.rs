@@ -109,13 +109,7 @@ impl HealthReporter {
                 resumptions
             );
         } else {
-            tracing::info!(
-                event = "health.queue",
-                state,
-                paused,
-                in_hand,
-                resumptions
-            );
+            tracing::info!(event = "health.queue", state, paused, in_hand, resumptions);
         }
     }
 }
