@@ -1,9 +1,9 @@
-//! `HealthReporter`: how every connection is, on one line each, so that an operator can read the
-//! service's health in its logs.
+//! `HealthReporter`: how every connection and the queue of jobs are, on one line each, so that an
+//! operator can read the service's health in its logs.
 //!
 //! - Owner: `Supervisor`. Essential: never quarantined.
 //! - Owns: the counts of restarts by actor.
-//! - In: all events. Out: log lines.
+//! - In: all events; `QueueSeen` when the queue of jobs has changed. Out: log lines.
 //! - Bound: it falls behind by at most what the event channel holds; then it misses the oldest.
 //! - Death: the counts of restarts start again at zero.
 //! - Stop: nothing is lost.
@@ -14,16 +14,23 @@ use std::sync::Arc;
 use actix::prelude::*;
 use futures_util::stream::unfold;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 
 use super::shared::{Account, Shared};
 use crate::domain::connection::Health;
+use crate::queue;
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
+
+/// The queue of jobs has changed.
+pub struct QueueSeen;
 
 /// See the module's documentation.
 pub struct HealthReporter {
     shared: Arc<Shared>,
     restarts: HashMap<String, u64>,
+    /// What was last told of the queue: its link, and whether it is paused.
+    queue: (&'static str, bool),
 }
 
 impl HealthReporter {
@@ -32,6 +39,7 @@ impl HealthReporter {
         Self {
             shared,
             restarts: HashMap::new(),
+            queue: (queue::Health::default().link.as_str(), false),
         }
     }
 
@@ -50,6 +58,7 @@ impl HealthReporter {
             let live = accounts.values().filter(live).count();
             tracing::info!(event = "health.summary", accounts = accounts.len(), live);
         }
+        self.queue_line();
         context.run_later(self.shared.tuning.health_period, Self::report);
     }
 
@@ -74,6 +83,37 @@ impl HealthReporter {
     }
 }
 
+impl HealthReporter {
+    /// How the queue of jobs is; nothing in a dry run, which takes none.
+    fn queue_line(&self) {
+        if self.shared.dry_run {
+            return;
+        }
+        let health = self.shared.jobs_health.borrow().clone();
+        let queue::Health {
+            paused,
+            in_hand,
+            resumptions,
+            ..
+        } = health;
+        let state = health.link.as_str();
+        if let Some((cause, since)) = health.link.trouble() {
+            let lost_ms = (self.shared.clock.utc() - since).num_milliseconds();
+            tracing::warn!(
+                event = "health.queue",
+                state,
+                cause,
+                lost_ms,
+                paused,
+                in_hand,
+                resumptions
+            );
+        } else {
+            tracing::info!(event = "health.queue", state, paused, in_hand, resumptions);
+        }
+    }
+}
+
 impl Actor for HealthReporter {
     type Context = Context<Self>;
 
@@ -89,7 +129,32 @@ impl Actor for HealthReporter {
             }
         });
         context.add_stream(events);
+        let mut queue = self.shared.jobs_health.subscribe();
+        // What it came to before is news to a reporter that has just begun.
+        queue.mark_changed();
+        context.add_stream(unfold(queue, queue_changed));
         context.run_later(self.shared.tuning.health_period, Self::report);
+    }
+}
+
+async fn queue_changed(
+    mut seen: watch::Receiver<queue::Health>,
+) -> Option<(QueueSeen, watch::Receiver<queue::Health>)> {
+    seen.changed().await.ok()?;
+    Some((QueueSeen, seen))
+}
+
+impl StreamHandler<QueueSeen> for HealthReporter {
+    fn handle(&mut self, _: QueueSeen, _: &mut Context<Self>) {
+        let now = {
+            let health = self.shared.jobs_health.borrow();
+            (health.link.as_str(), health.paused)
+        };
+        // Jobs come and go all the time; only what concerns all of them is told at once.
+        if self.queue != now {
+            self.queue = now;
+            self.queue_line();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::ArbiterHandle;
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed};
 use crate::clock::Clock;
@@ -49,8 +50,8 @@ pub struct Shared {
     pub intake: Slot<Intake>,
     /// Where jobs come from.
     pub jobs: JobQueue,
-    /// How the queue of jobs is, as its taker sees it.
-    pub jobs_health: ArcSwap<queue::Health>,
+    /// How the queue of jobs is, as its taker sees it; written by the desk of jobs.
+    pub jobs_health: watch::Sender<queue::Health>,
     /// The present desk of jobs.
     pub job_desk: Slot<JobDesk>,
     /// The present audit log.
@@ -94,7 +95,7 @@ impl Shared {
             trading: parts.trading,
             io: parts.io,
             jobs: parts.jobs,
-            jobs_health: ArcSwap::default(),
+            jobs_health: watch::Sender::default(),
             intake: Slot::new("intake"),
             job_desk: Slot::new("job desk"),
             audit_log: Slot::new("audit log"),

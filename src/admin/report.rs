@@ -9,6 +9,7 @@ use crate::domain::maths;
 use crate::domain::position::Side;
 use crate::domain::units::{Price, Sats, Usd};
 use crate::journal::JournalError;
+use crate::queue::JobQueue;
 
 /// A running service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,12 +22,34 @@ pub struct StatusReport {
     pub uptime_s: u64,
     /// Whether it does everything but send.
     pub dry_run: bool,
+    /// Where its jobs come from.
+    pub queue: QueueReport,
     /// Its accounts, by name.
     pub accounts: Vec<AccountReport>,
     /// Executions by state, of all time.
     pub executions: Vec<(String, u64)>,
     /// Executions under way now.
     pub in_hand: usize,
+}
+
+/// The queue of jobs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueueReport {
+    /// `database` or `redis`.
+    pub backend: String,
+    /// `starting`, `connected`, `lost` (no jobs can be taken; live rules go on) or `off` (a dry run
+    /// takes none).
+    pub state: String,
+    /// What is wrong, while it is lost.
+    pub cause: Option<String>,
+    /// Milliseconds since it was lost.
+    pub lost_ms: Option<u64>,
+    /// Whether somebody has paused it: then nothing is handed out.
+    pub paused: bool,
+    /// Jobs in hand, waiting or running.
+    pub in_hand: usize,
+    /// How often taking was resumed after an outage.
+    pub resumptions: u64,
 }
 
 /// One account.
@@ -95,6 +118,7 @@ impl StatusReport {
             pid: std::process::id(),
             uptime_s: shared.clock.mono().as_secs(),
             dry_run: shared.dry_run,
+            queue: QueueReport::of(shared),
             accounts,
             executions: State::ALL
                 .into_iter()
@@ -102,6 +126,33 @@ impl StatusReport {
                 .collect(),
             in_hand: shared.in_hand.len(),
         })
+    }
+}
+
+impl QueueReport {
+    /// Looks at it.
+    pub(super) fn of(shared: &Shared) -> Self {
+        let health = shared.jobs_health.borrow().clone();
+        let trouble = health.link.trouble();
+        let lost = trouble.map(|(_, since)| (shared.clock.utc() - since).num_milliseconds());
+        let state = if shared.dry_run {
+            "off"
+        } else {
+            health.link.as_str()
+        };
+        let backend = match &shared.jobs {
+            JobQueue::Bull(_) => "redis",
+            JobQueue::Table(_) => "database",
+        };
+        Self {
+            backend: backend.to_owned(),
+            state: state.to_owned(),
+            cause: trouble.map(|(cause, _)| cause.to_owned()),
+            lost_ms: lost.and_then(|ms| u64::try_from(ms).ok()),
+            paused: health.paused,
+            in_hand: health.in_hand,
+            resumptions: health.resumptions,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::access::Access;
-use super::report::{StatusReport, unread};
+use super::report::{QueueReport, StatusReport, unread};
 use crate::actors::Shared;
 
 /// The running server. Dropped, it ends and takes its file away.
@@ -53,7 +53,7 @@ impl Admin {
             .write(folder)
             .context("the data folder takes no admin.json")?;
         let routes = Router::new()
-            .route("/healthz", get(|| async { "alive\n" }))
+            .route("/healthz", get(alive))
             .route("/readyz", get(ready))
             .route("/v1/status", get(status))
             .with_state(Door { shared, access });
@@ -76,8 +76,14 @@ impl Admin {
     }
 }
 
+/// Whoever may ask this may not know more of the queue than its state: causes name servers.
+async fn alive(State(door): State<Door>) -> String {
+    let queue = QueueReport::of(&door.shared);
+    format!("alive\njobs: {}\n", queue.state)
+}
+
 async fn ready(State(door): State<Door>) -> Response {
-    let waiting = unread(&door.shared);
+    let (waiting, queue) = (unread(&door.shared), QueueReport::of(&door.shared));
     let status = if waiting.is_empty() {
         StatusCode::OK
     } else {
@@ -85,7 +91,9 @@ async fn ready(State(door): State<Door>) -> Response {
     };
     (
         status,
-        Json(json!({ "ready": waiting.is_empty(), "waiting_for": waiting.len() })),
+        Json(json!({
+            "ready": waiting.is_empty(), "waiting_for": waiting.len(), "jobs": queue.state,
+        })),
     )
         .into_response()
 }

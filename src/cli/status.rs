@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::Global;
 use super::format::{percent, thousands, usd};
 use super::output::say;
-use crate::admin::{Access, AccountReport, StatusReport};
+use crate::admin::{Access, AccountReport, QueueReport, StatusReport};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -70,10 +70,27 @@ fn print(report: &StatusReport) -> io::Result<()> {
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
     say(format_args!("executions   {}", counts.join(", ")))?;
+    say(jobs(&report.queue))?;
     for account in &report.accounts {
         print_account(account)?;
     }
     Ok(())
+}
+
+/// `jobs   from redis: connected, 3 in hand`, or what is wrong.
+fn jobs(queue: &QueueReport) -> String {
+    let mut told = format!("jobs         from {}: {}", queue.backend, queue.state);
+    if let (Some(cause), Some(lost_ms)) = (&queue.cause, queue.lost_ms) {
+        told += &format!(" for {} s, live rules go on: {cause}", lost_ms / 1000);
+    }
+    if queue.paused {
+        told += ", paused by somebody: none are handed out";
+    }
+    told += &format!(", {} in hand", queue.in_hand);
+    if queue.resumptions > 0 {
+        told += &format!(", resumed {} times", queue.resumptions);
+    }
+    told
 }
 
 fn print_account(account: &AccountReport) -> io::Result<()> {
@@ -106,4 +123,37 @@ fn print_account(account: &AccountReport) -> io::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_on_one_line_with_what_is_wrong() {
+        let mut queue = QueueReport {
+            backend: "redis".to_owned(),
+            state: "connected".to_owned(),
+            cause: None,
+            lost_ms: None,
+            paused: false,
+            in_hand: 3,
+            resumptions: 0,
+        };
+        assert_eq!(
+            jobs(&queue),
+            "jobs         from redis: connected, 3 in hand"
+        );
+        queue.paused = true;
+        assert!(jobs(&queue).contains("connected, paused by somebody"));
+        queue.paused = false;
+        queue.state = "lost".to_owned();
+        queue.cause = Some("Connection refused (os error 111)".to_owned());
+        (queue.lost_ms, queue.resumptions) = (Some(12_345), 2);
+        assert_eq!(
+            jobs(&queue),
+            "jobs         from redis: lost for 12 s, live rules go on: Connection refused \
+             (os error 111), 3 in hand, resumed 2 times"
+        );
+    }
 }

@@ -20,6 +20,25 @@ pub enum Link {
     },
 }
 
+impl Link {
+    /// As it is called in logs and reports.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Connected => "connected",
+            Self::Lost { .. } => "lost",
+        }
+    }
+
+    /// What is wrong, and since when; none where nothing is.
+    pub fn trouble(&self) -> Option<(&str, DateTime<Utc>)> {
+        match self {
+            Self::Starting | Self::Connected => None,
+            Self::Lost { cause, since } => Some((cause, *since)),
+        }
+    }
+}
+
 /// How the queue is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Health {

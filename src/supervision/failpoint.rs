@@ -1,10 +1,10 @@
 //! Crashes of actors, for tests. Without the feature `failpoints` nothing of this is compiled in.
 
 #[cfg(feature = "failpoints")]
-pub use armed::{Crash, Place};
-#[cfg(feature = "failpoints")]
 pub use crate::failpoint::{Deed, clear, set};
 pub use crate::failpoint::{linger, pass};
+#[cfg(feature = "failpoints")]
+pub use armed::{Crash, Place};
 
 /// Lets tests crash an actor of this type in a handler, a timer or a spawned future.
 #[macro_export]

@@ -187,7 +187,10 @@ impl Stage {
         let applied = count(self.effects().into_iter().map(effect_of));
         assert_eq!(books.effects(), applied, "journal and ledger: {books:#?}");
         let liquidated = |entry: &LedgerEntry| {
-            matches!(entry.kind, LedgerKind::Liquidated | LedgerKind::CrossLiquidated)
+            matches!(
+                entry.kind,
+                LedgerKind::Liquidated | LedgerKind::CrossLiquidated
+            )
         };
         assert!(!self.control.ledger().iter().any(liquidated), "liquidated");
         let unsettled: Vec<_> = books

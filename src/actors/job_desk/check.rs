@@ -1,18 +1,24 @@
 //! What is checked of a job before anything else, each with its own clear error.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 
 use super::super::shared::{Account, Shared};
-use super::report;
 use crate::domain::credentials::Credentials;
 use crate::domain::execution;
+use crate::domain::ids::AccountId;
 use crate::domain::jobs::{Danger, JobKey, JobScope, Request};
 use crate::domain::rules::{Rule, RuleKind};
 use crate::queue::{Job, Outcome, Payload};
 use crate::store::{Automation, StoreError};
+
+/// Within this after the start of the process, accounts are served and read for the first time.
+const BEGINNING: Duration = Duration::from_secs(30);
+/// Until then jobs that come too early are handed out again so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A job that may be carried out.
 pub(super) struct Checked {
@@ -33,28 +39,42 @@ pub(super) struct Checked {
 impl Checked {
     /// The job as the desk knows it.
     pub(super) fn request(&self) -> Request {
-        Request {
-            key: self.key.clone(),
-            account: self.account.tag.id.clone(),
-            automation: self.automation.id.clone(),
-            danger: match self.automation.kind {
-                RuleKind::MarginGuard => Danger::MarginGuard,
-                RuleKind::TpSl => Danger::TpSl,
-                RuleKind::AutoEntry => Danger::AutoEntry,
-            },
-            scope: JobScope {
-                action: self.payload.action.as_deref().map(Arc::from),
-                position: self.payload.position,
-            },
-            due_at: self.due_at,
-            attempts_made: self.attempts_made,
-        }
+        let danger = match self.automation.kind {
+            RuleKind::MarginGuard => Danger::MarginGuard,
+            RuleKind::TpSl => Danger::TpSl,
+            RuleKind::AutoEntry => Danger::AutoEntry,
+        };
+        let account = self.account.tag.id.clone();
+        let when = (self.due_at, self.attempts_made);
+        request(&self.key, &self.payload, when, account, danger)
     }
 
     /// What its producer calls what it wants.
     pub(super) fn action(&self) -> &str {
         let wanted = execution::wanted(&self.rule, false);
         self.payload.action.as_deref().unwrap_or(wanted)
+    }
+}
+
+/// A job as the desk knows it; `when`: from when on it could run, and attempts made since.
+pub(super) fn request(
+    key: &JobKey,
+    payload: &Payload,
+    when: (DateTime<Utc>, u32),
+    account: AccountId,
+    danger: Danger,
+) -> Request {
+    Request {
+        key: key.clone(),
+        account,
+        automation: payload.automation.clone(),
+        danger,
+        scope: JobScope {
+            action: payload.action.as_deref().map(Arc::from),
+            position: payload.position,
+        },
+        due_at: when.0,
+        attempts_made: when.1,
     }
 }
 
@@ -129,7 +149,22 @@ async fn account(shared: &Shared, automation: &Automation) -> Result<Arc<Account
             missing.join(" and ")
         )));
     }
-    served.ok_or_else(|| report::not_yet(shared, format!("account {name} is not served yet")))
+    served.ok_or_else(|| not_yet(shared, format!("account {name} is not served yet")))
+}
+
+/// Whether accounts and prices may still be on their way to be known.
+pub(super) fn is_beginning(shared: &Shared) -> bool {
+    shared.clock.mono() < BEGINNING
+}
+
+/// What becomes of a job that cannot be carried out yet. A service that has just begun, and will soon
+/// be able to, costs it none of its attempts.
+pub(super) fn not_yet(shared: &Shared, reason: String) -> Outcome {
+    if is_beginning(shared) {
+        Outcome::Later(LOOK_AGAIN)
+    } else {
+        Outcome::Retry(reason)
+    }
 }
 
 /// Which of the three are empty.

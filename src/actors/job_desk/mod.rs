@@ -27,10 +27,11 @@ use tokio::sync::oneshot;
 use super::intake::{Submit, TakeUp};
 use super::shared::Shared;
 use super::work;
-use crate::domain::ids::ExecutionId;
-use crate::domain::jobs::{Desk, JobKey};
+use crate::domain::ids::{AccountId, AutomationId, ExecutionId};
+use crate::domain::jobs::{Danger, Desk, JobKey};
 use crate::queue::{Outcome, Taken};
 use crate::supervision::failpoint;
+use admit::Arrivals;
 use check::Checked;
 use plan::Plan;
 
@@ -74,6 +75,9 @@ pub struct JobDesk {
     desk: Desk,
     held: HashMap<JobKey, Held>,
     following: HashMap<ExecutionId, JobKey>,
+    arrivals: Arrivals,
+    /// Account and danger of automations, as last seen.
+    known: HashMap<AutomationId, (AccountId, Danger)>,
     close: Option<oneshot::Sender<Duration>>,
     closing: bool,
 }
@@ -87,6 +91,8 @@ impl JobDesk {
             desk,
             held: HashMap::new(),
             following: HashMap::new(),
+            arrivals: Arrivals::default(),
+            known: HashMap::new(),
             close: None,
             closing: false,
         }

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::shared::{Row, Shared};
 use super::super::work::Work;
-use super::check::Checked;
-use super::report;
+use super::check::{self, Checked};
 use crate::domain::execution::{self, Danger, Decision, Seen, SkipReason, State};
 use crate::domain::ids::{ExecutionId, PositionId};
 use crate::domain::rules::{Rule, Subject};
@@ -110,14 +109,14 @@ fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
             None => view.cross_known,
         };
     // A cross account that cannot be read for long keeps nobody from guarding the trades.
-    if read_at.is_none() || (!knows && report::is_starting(shared)) {
+    if read_at.is_none() || (!knows && check::is_beginning(shared)) {
         let what = format!("the positions of account {name} cannot be read now");
-        return Err(report::not_yet(shared, what));
+        return Err(check::not_yet(shared, what));
     }
     let price = &account.network.price;
     let Some(seen) = price.usable(now, &shared.tuning.freshness) else {
         let what = "no source confirms the price now".to_owned();
-        return Err(report::not_yet(shared, what));
+        return Err(check::not_yet(shared, what));
     };
     let mut look = Look {
         seen,
@@ -178,9 +177,12 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
         let episode = match opened.await.map_err(retry)? {
             OpenedEpisode::Armed { episode, from } if from <= now => episode,
             // Armed for the end of the cooldown: what it fired last is what was asked for.
-            OpenedEpisode::Armed { .. } => {
-                if let Some(last) = last_of(shared, checked, id).await.map_err(retry)? {
-                    before(shared, &mut plan, last).await?;
+            OpenedEpisode::Armed { from, .. } => {
+                match last_of(shared, checked, id).await.map_err(retry)? {
+                    Some(last) => before(shared, &mut plan, last).await?,
+                    None => plan.remarks.push(json!({
+                        "positionId": id, "status": "skipped", "reason": "cooldown", "until": from,
+                    })),
                 }
                 continue;
             }

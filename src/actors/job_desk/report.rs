@@ -105,23 +105,6 @@ fn value(shared: &Shared, checked: &Checked, status: &str, executions: Vec<Value
     value
 }
 
-/// Whether accounts and prices may still be on their way to be known.
-pub(super) fn is_starting(shared: &Shared) -> bool {
-    const STARTING: Duration = Duration::from_secs(30);
-    shared.clock.mono() < STARTING
-}
-
-/// The outcome of a job for which something is not there that it needs. Soon after a start, that is
-/// the start's own affair: the job waits, and its producer loses no attempt.
-pub(super) fn not_yet(shared: &Shared, what: String) -> Outcome {
-    const SOON: Duration = Duration::from_millis(250);
-    if is_starting(shared) {
-        Outcome::Later(SOON)
-    } else {
-        Outcome::Retry(what)
-    }
-}
-
 /// The outcome of a job that another one answers for.
 pub(super) fn coalesced(shared: &Shared, checked: &Checked, with: &JobKey) -> Outcome {
     let mut value = value(shared, checked, "skipped", vec![]);

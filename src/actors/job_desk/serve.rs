@@ -28,6 +28,8 @@ async fn serve(shared: &Shared, desk: &Addr<JobDesk>, mut closing: oneshot::Rece
     loop {
         let mut consumer = shared.jobs.consume();
         let mut health = consumer.health();
+        // A new consumer has nothing in hand, whatever became of the one before it.
+        health.mark_changed();
         loop {
             tokio::select! {
                 biased;
@@ -40,7 +42,7 @@ async fn serve(shared: &Shared, desk: &Addr<JobDesk>, mut closing: oneshot::Rece
                 }
                 Ok(()) = health.changed() => {
                     let now = health.borrow_and_update().clone();
-                    shared.jobs_health.store(Arc::new(now));
+                    shared.jobs_health.send_replace(now);
                 }
                 taken = consumer.next() => match taken {
                     Some(taken) => desk.do_send(FromQueue(taken)),
@@ -84,7 +86,7 @@ impl Handler<CloseDesk> for JobDesk {
                 return;
             }
             let give_up = shared.clock.mono() + deadline;
-            while shared.clock.mono() < give_up && shared.jobs_health.load().in_hand > 0 {
+            while shared.clock.mono() < give_up && shared.jobs_health.borrow().in_hand > 0 {
                 tokio::time::sleep(BEAT).await;
             }
         })

@@ -112,8 +112,7 @@ impl Desk {
 
     /// Decides about a job that was taken.
     pub fn admit(&mut self, job: Request, now: DateTime<Utc>) -> Verdict {
-        let in_hand = |other: &Request| other.key == job.key;
-        if self.waiting.iter().any(in_hand) || self.running.values().any(in_hand) {
+        if self.has_in_hand(&job) {
             return Verdict::InHand;
         }
         if let Some(age) = self.age_if_expired(&job, now) {
@@ -122,20 +121,12 @@ impl Desk {
         if let Some(with) = self.equal_of(&job) {
             return Verdict::Coalesced { with };
         }
-        let of_account = |other: &&Request| other.account == job.account;
-        if self.waiting.iter().filter(of_account).count() < self.limits.waiting_per_account {
+        if !self.is_full(&job.account) {
             self.waiting.push(job);
             return Verdict::Waits;
         }
         let delay = self.aside(&job.account, now);
-        // The least dangerous; of equals the one that came last, so that order is kept.
-        let mut behind = self.waiting.iter().enumerate();
-        let behind = behind
-            .by_ref()
-            .filter(|(_, other)| other.account == job.account && other.danger > job.danger)
-            .max_by_key(|(place, other)| (other.danger, *place))
-            .map(|(place, _)| place);
-        match behind {
+        match self.behind(&job) {
             Some(place) => {
                 let makes_room = self.waiting.remove(place);
                 self.waiting.push(job);
@@ -146,6 +137,38 @@ impl Desk {
             }
             None => Verdict::SetAside { delay },
         }
+    }
+
+    /// For how long a job is to be set aside, where that is all that can become of it now: of a flood
+    /// nothing else need be known. None where more must be decided.
+    pub fn set_aside(&mut self, job: &Request, now: DateTime<Utc>) -> Option<Duration> {
+        let nothing_else = self.is_full(&job.account)
+            && self.behind(job).is_none()
+            && !self.has_in_hand(job)
+            && self.age_if_expired(job, now).is_none()
+            && self.equal_of(job).is_none();
+        nothing_else.then(|| self.aside(&job.account, now))
+    }
+
+    fn has_in_hand(&self, job: &Request) -> bool {
+        let same = |other: &Request| other.key == job.key;
+        self.waiting.iter().any(same) || self.running.values().any(same)
+    }
+
+    fn is_full(&self, account: &AccountId) -> bool {
+        let of_account = |other: &&Request| other.account == *account;
+        self.waiting.iter().filter(of_account).count() >= self.limits.waiting_per_account
+    }
+
+    /// The place of the job that would make room for this one: the least dangerous of its account;
+    /// of equals the one that came last, so that order is kept.
+    fn behind(&self, job: &Request) -> Option<usize> {
+        self.waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.account == job.account && other.danger > job.danger)
+            .max_by_key(|(place, other)| (other.danger, *place))
+            .map(|(place, _)| place)
     }
 
     /// Begins the job whose turn it is: the most dangerous of those whose account runs none, the

@@ -61,6 +61,38 @@ fn a_flood_of_one_account_leaves_the_next_account_its_turn() {
 }
 
 #[test]
+fn a_job_is_set_aside_at_once_only_where_nothing_else_can_become_of_it() {
+    let mut desk = Desk::new(DeskLimits::default());
+    let now = at(0);
+    let entry = |number| distinct(number, 1, Danger::AutoEntry);
+    assert_eq!(desk.set_aside(&entry(0), now), None, "there is room");
+    for number in 0..4 {
+        assert_eq!(desk.admit(entry(number), now), Verdict::Waits);
+    }
+    let delay = Duration::from_millis(500);
+    assert_eq!(desk.set_aside(&entry(4), now), Some(delay));
+    assert_eq!(
+        desk.set_aside(&entry(5), now),
+        Some(2 * delay),
+        "as admitting would"
+    );
+    assert_eq!(desk.set_aside(&entry(3), now), None, "it is in hand");
+    let guard = distinct(6, 1, Danger::MarginGuard);
+    assert_eq!(desk.set_aside(&guard, now), None, "it displaces another");
+    let late = at(901_000);
+    assert_eq!(desk.set_aside(&entry(7), late), None, "it has expired");
+    let other = distinct(8, 2, Danger::AutoEntry);
+    assert_eq!(desk.set_aside(&other, now), None, "another account's");
+    let mut desk = Desk::new(DeskLimits::default());
+    for number in 0..4 {
+        desk.admit(distinct(number, 1, Danger::TpSl), now);
+    }
+    let mut equal = distinct(9, 1, Danger::TpSl);
+    equal.scope.action = Some("0".into());
+    assert_eq!(desk.set_aside(&equal, now), None, "another answers for it");
+}
+
+#[test]
 fn a_margin_guard_displaces_the_last_entry_of_its_account() {
     let mut desk = Desk::new(DeskLimits::default());
     for (number, danger) in [

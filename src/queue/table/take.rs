@@ -46,7 +46,7 @@ impl Shared {
     /// Whether jobs can be taken, without writing.
     pub(super) async fn look(&self, choice: &Choice) -> Result<Waits, QueueError> {
         let now = self.now();
-        let first = self.turn(now, choice.full(), &[], 1);
+        let first = turn(&self.options.name, now, choice.full(), &[], 1);
         let later = Query::select()
             .expr(Expr::col(Column::DueAt).min())
             .from(Entity)
@@ -77,7 +77,11 @@ impl Shared {
         let turn = {
             let queue = self.options.name.clone();
             move |full: Vec<String>, chosen: &[i64], room: usize| {
-                turn(&queue, now, full, chosen, room)
+                let mut turn = turn(&queue, now, full, chosen, room);
+                // Several processes may take at once where the database lets them; none waits for
+                // another. Whoever only looks may not lock.
+                turn.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+                turn
             }
         };
         let until = now.saturating_add(super::millis(self.options.lock));
@@ -104,10 +108,6 @@ impl Shared {
             })
         })
         .await
-    }
-
-    fn turn(&self, now: i64, full: Vec<String>, chosen: &[i64], room: usize) -> SelectStatement {
-        turn(&self.options.name, now, full, chosen, room)
     }
 }
 
@@ -168,7 +168,5 @@ fn turn(queue: &str, now: i64, full: Vec<String>, chosen: &[i64], room: usize) -
     if !chosen.is_empty() {
         turn.and_where(Expr::col(Column::Number).is_not_in(chosen.iter().copied()));
     }
-    // Several processes may take at once where the database lets them; none waits for another.
-    turn.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     turn
 }
