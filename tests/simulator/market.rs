@@ -185,7 +185,7 @@ async fn announcements_and_payments_are_told() {
 }
 
 #[tokio::test]
-async fn wallet_lists_are_empty_and_wallet_commands_refused() {
+async fn wallet_lists_are_empty_and_nothing_leaves() {
     let scopes = [
         "account:deposits:read",
         "account:deposits:write",
@@ -209,14 +209,31 @@ async fn wallet_lists_are_empty_and_wallet_commands_refused() {
         let page = x.get(&format!("{path}?limit=5")).await.ok();
         assert_eq!(page, json!({ "data": [], "nextCursor": null }), "{path}");
     }
-    for path in [
-        "/account/address/bitcoin",
-        "/account/deposit/lightning",
-        "/account/withdraw/lightning",
-        "/account/withdraw/on-chain",
-        "/synthetic-usd/swap",
+    for (path, message) in [
+        (
+            "/account/withdraw/lightning",
+            "Send a correct BOLT 11 invoice",
+        ),
+        ("/account/withdraw/on-chain", "Invalid address"),
+        ("/synthetic-usd/swap", "synthetic dollars are not simulated"),
     ] {
         let answer = x.post(path, json!({})).await;
         assert_eq!(answer.code(), (400, "BAD_REQUEST".to_owned()), "{path}");
+        assert_eq!(answer.json()["message"], json!(message));
     }
+    let address = x.get("/account/address/bitcoin").await.ok();
+    assert_eq!(x.get("/account/address/bitcoin").await.ok(), address);
+    let format = json!({ "format": "p2wpkh" });
+    let new = x.post("/account/address/bitcoin", format).await.ok();
+    assert!(new["createdAt"].is_string() && new["address"] != address["address"]);
+    let deposit = json!({ "amount": 1000 });
+    let invoice = x.post("/account/deposit/lightning", deposit).await.ok();
+    assert!(
+        invoice["paymentRequest"]
+            .as_str()
+            .unwrap()
+            .starts_with("ln")
+    );
+    assert!(invoice["depositId"].is_string());
+    assert_eq!(x.balance(), 100, "nothing of it is money");
 }

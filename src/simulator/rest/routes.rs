@@ -71,16 +71,16 @@ static MARKET: [Route; 9] = [
     get("/futures/leaderboard", PUBLIC, market::leaderboard),
     get("/synthetic-usd/best-price", PUBLIC, market::best_price),
     get("/synthetic-usd/swaps", DOLLARS, wallet::nothing),
-    post("/synthetic-usd/swap", SWAP, wallet::refused),
+    post("/synthetic-usd/swap", SWAP, wallet::no_swap),
 ];
 
 static ACCOUNT_ROUTES: [Route; 12] = [
     get("/account", ACCOUNT, market::account),
-    get("/account/address/bitcoin", DEPOSITS, wallet::refused),
-    post("/account/address/bitcoin", DEPOSIT, wallet::refused),
-    post("/account/deposit/lightning", DEPOSIT, wallet::refused),
-    post("/account/withdraw/lightning", WITHDRAW, wallet::refused),
-    post("/account/withdraw/on-chain", WITHDRAW, wallet::refused),
+    get("/account/address/bitcoin", DEPOSITS, wallet::address),
+    post("/account/address/bitcoin", DEPOSIT, wallet::new_address),
+    post("/account/deposit/lightning", DEPOSIT, wallet::invoice),
+    post("/account/withdraw/lightning", WITHDRAW, wallet::no_invoice),
+    post("/account/withdraw/on-chain", WITHDRAW, wallet::no_address),
     get("/account/deposits/lightning", DEPOSITS, wallet::nothing),
     get("/account/deposits/on-chain", DEPOSITS, wallet::nothing),
     get(
