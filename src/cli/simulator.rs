@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use super::Global;
 use super::output::say;
 use crate::simulator::{
-    AccountConfig, Cadence, Certificate, Limits, Simulator, SimulatorConfig, SimulatorError, Speed,
-    Tape,
+    ALL_SCOPES, AccountConfig, Cadence, Certificate, Limits, Simulator, SimulatorConfig,
+    SimulatorError, Speed, Tape,
 };
 
 /// What `vigia simulator` takes.
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// An account; may be given more than once. For made-up credentials only
     #[arg(long = "account", value_name = "KEY:SECRET:PASSPHRASE:BALANCE_SATS")]
     accounts: Vec<AccountConfig>,
+    /// Keys with all scopes, as other clients may need them; otherwise those that trading needs
+    #[arg(long)]
+    all_scopes: bool,
     /// Prices from a CSV file with the columns time,open,high,low,close
     #[arg(long, value_name = "FILE", conflicts_with = "walk")]
     prices: Option<PathBuf>,
@@ -65,6 +68,12 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         Some(path) => Tape::from_csv(path)?,
         None => Tape::endless_walk(args.walk.unwrap_or(1)),
     };
+    let mut accounts = args.accounts;
+    if args.all_scopes {
+        for account in &mut accounts {
+            account.permissions = ALL_SCOPES.map(str::to_owned).to_vec();
+        }
+    }
     let tls = match &args.tls_ca {
         Some(path) => {
             let certificate = Certificate::generate(args.listen)?;
@@ -77,7 +86,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let simulator = Simulator::start(SimulatorConfig {
         tls,
         listen: args.listen,
-        accounts: args.accounts,
+        accounts,
         tape,
         speed: args.speed,
         cadence: args.cadence,

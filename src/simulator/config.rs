@@ -22,6 +22,23 @@ pub const TRADING_SCOPES: [&str; 5] = [
     "futures:cross:write",
 ];
 
+/// All scopes that the exchange has, withdrawing among them.
+pub const ALL_SCOPES: [&str; 13] = [
+    "account:read",
+    "account:deposits:read",
+    "account:deposits:write",
+    "account:withdrawals:read",
+    "account:withdrawals:write",
+    "account:notifications:read",
+    "account:notifications:write",
+    "futures:isolated:read",
+    "futures:isolated:write",
+    "futures:cross:read",
+    "futures:cross:write",
+    "synthetic-usd:read",
+    "synthetic-usd:write",
+];
+
 /// Everything that a simulator needs to start.
 #[derive(Clone, Debug)]
 pub struct SimulatorConfig {

@@ -43,7 +43,7 @@ mod world;
 
 pub use choices::Choices;
 pub use config::{
-    AccountConfig, ParseAccountError, ProtocolWindows, SimulatorConfig, TRADING_SCOPES,
+    ALL_SCOPES, AccountConfig, ParseAccountError, ProtocolWindows, SimulatorConfig, TRADING_SCOPES,
 };
 pub use control::{
     AccountSnapshot, Control, InvalidPrice, RequestCounts, SocketInfo, TooManyFaults,
