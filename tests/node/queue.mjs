@@ -15,6 +15,10 @@ const events = new QueueEvents(name, { connection })
 // Outages are part of some tests: what is of interest is what comes after.
 const complaints = []
 for (const part of [queue, events]) part.on('error', (error) => complaints.push(String(error)))
+// What an observer is told as it happens, the oldest first.
+const heard = []
+for (const event of ['completed', 'failed', 'retries-exhausted'])
+  events.on(event, (told) => heard.push({ event, ...told }))
 await events.waitUntilReady()
 
 let worker
@@ -79,6 +83,7 @@ const operations = {
     return happened.filter((event) => job === undefined || event.jobId === job)
   },
   command: async ({ args }) => (await redis()).call(...args),
+  heard: ({ job }) => heard.filter((told) => told.jobId === job),
   running: () => ({ events: Boolean(events.running), complaints }),
   work: () => {
     worker = new Worker(name, async (job) => void worked.push(job.id), { connection, concurrency: 5 })

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
+use super::forward::Forward;
 use super::hands::Hands;
 use super::heartbeat::{Heartbeat, PERIOD, Pause, RETRY};
 use super::link::Link;
@@ -39,6 +40,7 @@ pub(super) async fn serve(shared: Arc<Shared>, inlet: Inlet) {
         link,
         taking: None,
         retired: vec![],
+        forward: Forward::default(),
         tasks: JoinSet::new(),
     };
     tokio::select! {
@@ -55,6 +57,7 @@ struct Crew {
     /// The worker that takes jobs; none while Redis does not answer.
     taking: Option<Arc<Worker>>,
     retired: Vec<Arc<Worker>>,
+    forward: Forward,
     /// Listens to each worker, and closes the retired ones.
     tasks: JoinSet<()>,
 }
@@ -74,6 +77,10 @@ impl Crew {
                 Ok(pause) if self.take().await => {
                     self.link.beat(pause != Pause::None);
                     self.share_room().await;
+                    if pause == Pause::None {
+                        let (take, now) = (self.shared.options.take, self.shared.clock.mono());
+                        self.forward.beat(&mut heartbeat, take, now).await;
+                    }
                     self.obey(pause, &mut heartbeat).await
                 }
                 Ok(_) => RETRY,

@@ -45,6 +45,8 @@ pub(super) struct Heartbeat {
     meta: String,
     wait: String,
     paused: String,
+    prioritized: String,
+    jobs: String,
     connection: Option<MultiplexedConnection>,
 }
 
@@ -56,6 +58,8 @@ impl Heartbeat {
             meta: shared.keys.meta(),
             wait: shared.keys.wait(),
             paused: shared.keys.paused(),
+            prioritized: shared.keys.prioritized(),
+            jobs: shared.keys.job_key(""),
             connection: None,
         })
     }
@@ -87,7 +91,27 @@ impl Heartbeat {
         self.ask::<i64>(&moved).await.map(|_| ())
     }
 
-    async fn ask<T: redis::FromRedisValue>(&mut self, asked: &redis::Cmd) -> Result<T, String> {
+    /// A script with the keys of waiting jobs, of those with a priority, and of the queue's settings.
+    pub(super) fn eval(&self, script: &str) -> redis::Cmd {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(script).arg(3);
+        eval.arg(&self.wait).arg(&self.prioritized).arg(&self.meta);
+        eval
+    }
+
+    /// What stands before a job's id in its key.
+    pub(super) fn jobs(&self) -> &str {
+        &self.jobs
+    }
+
+    /// Asks anything.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(super) async fn ask<T: redis::FromRedisValue>(
+        &mut self,
+        asked: &redis::Cmd,
+    ) -> Result<T, String> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {

@@ -2,11 +2,13 @@
 //!
 //! The crate takes jobs, renews their locks, recovers stalled ones and records outcomes, with
 //! BullMQ's own scripts. What is ours: `heartbeat` watches Redis, and `crew` renews the crate's
-//! worker as soon as it answers again; `hands` turns jobs in hand into outcomes; `repair` makes
-//! options readable that the crate cannot read, and `parked` keeps schedulers going whose first job
-//! had such; `notes` writes down why an attempt failed.
+//! worker as soon as it answers again; `forward` lets no flood stand before all others; `hands` turns
+//! jobs in hand into outcomes; `repair` makes options readable that the crate cannot read, and
+//! `parked` keeps schedulers going whose first job had such; `notes` writes down why an attempt
+//! failed.
 
 mod crew;
+mod forward;
 mod hands;
 mod heartbeat;
 mod inspect;
