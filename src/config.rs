@@ -123,6 +123,7 @@ section! {
         read_near_ms: u64,
         read_far_ms: u64,
         refused_pause_ms: u64,
+        failing_ms: u64,
         stuck_ms: u64,
         ping_period_ms: u64,
         ping_deadline_ms: u64,
@@ -369,6 +370,7 @@ impl Settings {
                 read_near: ms(link.read_near_ms),
                 read_far: ms(link.read_far_ms),
                 refused_pause: ms(link.refused_pause_ms),
+                failing: ms(link.failing_ms),
                 stuck: ms(link.stuck_ms),
                 ..LinkWindows::default()
             },

@@ -8,6 +8,7 @@ mod executor;
 mod health_reporter;
 mod intake;
 mod job_desk;
+mod obey;
 mod price_feed;
 mod shared;
 mod socket_stream;

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use actix::WeakRecipient;
 use actix::prelude::*;
+use tokio::time::error::Elapsed;
 
+use super::obey::obey_publicly;
 use super::shared::{NetworkShared, Shared};
 use super::socket_stream::{FromSocket, events};
 use crate::domain::levels::{Level, Levels};
@@ -24,7 +26,7 @@ use crate::exchange::{
     ExchangeError, Frame, Socket, SocketEvent, SocketPlan, Spend, Ticker, Topic,
 };
 use crate::supervision::failpoint;
-use crate::telemetry::Event;
+use crate::telemetry::{Event, Sampled};
 
 /// How often freshness and socket are looked after.
 const BEAT: Duration = Duration::from_millis(100);
@@ -73,6 +75,8 @@ pub struct PriceFeed {
     connect_at: Duration,
     ticker_at: Option<Duration>,
     ticker_asked: bool,
+    failed_tickers: Sampled,
+    undecodable: Sampled,
 }
 
 impl PriceFeed {
@@ -91,6 +95,8 @@ impl PriceFeed {
             connect_at: Duration::ZERO,
             ticker_at: None,
             ticker_asked: false,
+            failed_tickers: Sampled::default(),
+            undecodable: Sampled::default(),
         }
     }
 
@@ -172,7 +178,9 @@ impl PriceFeed {
         self.ticker_asked = true;
         self.ticker_at = Some(asked_at);
         let rest = self.network.rest.clone();
-        let answer = async move { rest.ticker().await };
+        // What comes later confirms nothing of use, and the next request waits for it.
+        let within = self.shared.tuning.freshness.blind / 2;
+        let answer = async move { tokio::time::timeout(within, rest.ticker()).await };
         let taken = move |answer, feed: &mut Self, _: &mut Context<Self>| {
             feed.ticker_asked = false;
             feed.ticker(answer, asked_at);
@@ -180,26 +188,50 @@ impl PriceFeed {
         context.spawn(actix::fut::wrap_future::<_, Self>(answer).map(taken));
     }
 
-    fn ticker(&mut self, answer: Result<Ticker, ExchangeError>, asked_at: Duration) {
+    fn ticker(
+        &mut self,
+        answer: Result<Result<Ticker, ExchangeError>, Elapsed>,
+        asked_at: Duration,
+    ) {
         match answer {
-            Ok(ticker) => {
+            Ok(Ok(ticker)) => {
                 self.last.read(ticker.last, asked_at);
                 self.network.price.publish(&self.last);
                 self.evaluate(self.now());
             }
-            Err(error) => {
-                if let crate::exchange::Class::Retryable { after: Some(after) } = error.class {
-                    self.network.public_rate.silence(self.now() + after);
-                }
-                let network = &self.network.network.name;
-                tracing::warn!(event = "ticker.failed", network, %error);
+            Ok(Err(error)) => {
+                obey_publicly(&self.shared, &self.network, &error);
+                self.tell_failed_ticker(error.to_string());
             }
+            Err(_) => self.tell_failed_ticker("no answer in time".to_owned()),
+        }
+    }
+
+    fn tell_failed_ticker(&mut self, error: String) {
+        if let Some(count) = self.failed_tickers.one_more(&error, self.now()) {
+            self.shared.events.emit(Event::TickerFailed {
+                network: self.network.network.name.clone(),
+                error,
+                count,
+            });
+        }
+    }
+
+    fn tell_undecodable(&mut self, detail: String) {
+        if let Some(count) = self.undecodable.one_more("", self.now()) {
+            self.shared.events.emit(Event::FrameUndecodable {
+                account: None,
+                actor: self.name(),
+                detail,
+                count,
+            });
         }
     }
 
     fn tick(&mut self, price: Price, time_ms: i64, read_at: Duration) {
         let dated_at = self.network.exchange_clock().to_mono(time_ms);
-        self.last.pushed(price, dated_at, read_at);
+        let freshness = &self.shared.tuning.freshness;
+        self.last.pushed(price, dated_at, read_at, freshness);
         self.network.price.publish(&self.last);
         self.evaluate(read_at);
     }
@@ -269,9 +301,7 @@ impl StreamHandler<FromSocket> for PriceFeed {
                 self.tick(price, time_ms, read_at);
             }
             SocketEvent::Frame(..) | SocketEvent::Forbidden(_) | SocketEvent::Ready => {}
-            SocketEvent::Undecodable(detail) => {
-                tracing::warn!(event = "frame.undecodable", actor = self.name(), detail);
-            }
+            SocketEvent::Undecodable(detail) => self.tell_undecodable(detail),
             SocketEvent::Lost(cause, detail) => self.lost(cause.as_str(), detail),
         }
     }

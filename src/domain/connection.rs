@@ -3,73 +3,15 @@
 //! Commands always go by REST, so the transport concerns data only. Times are since the start of
 //! the process.
 
-use std::fmt;
+mod near;
+mod state;
+
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::backoff::Curve;
-use super::levels::Level;
-use super::maths;
-use super::position::Position;
-use super::units::Price;
 
-/// Where data comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// The account's socket, after a full sync.
-    Websocket,
-    /// Readings.
-    Http,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Websocket => "websocket",
-            Self::Http => "http",
-        })
-    }
-}
-
-/// The state of a connection, as it is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Health {
-    /// Nothing has been read yet.
-    Starting,
-    /// The book is being read for the first time.
-    Syncing,
-    /// The book and the price are current.
-    Live,
-    /// Nothing confirms the price, or the book has not been confirmed for long: rules that need
-    /// them do not act.
-    Blind,
-    /// The exchange refuses the credentials.
-    Unauthorized,
-    /// The exchange refuses this key's rights or this region.
-    Blocked,
-    /// It died too often and is set aside.
-    Quarantined,
-    /// It was stopped.
-    Stopped,
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Starting => "starting",
-            Self::Syncing => "syncing",
-            Self::Live => "live",
-            Self::Blind => "blind",
-            Self::Unauthorized => "unauthorized",
-            Self::Blocked => "blocked",
-            Self::Quarantined => "quarantined",
-            Self::Stopped => "stopped",
-        })
-    }
-}
+pub use near::is_near;
+pub use state::{Health, Transport};
 
 /// The numbers of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +30,8 @@ pub struct LinkWindows {
     pub socket_stable: Duration,
     /// A book unconfirmed for so long is blind.
     pub book_blind: Duration,
+    /// And so is one whose readings have failed for so long, one after the other.
+    pub failing: Duration,
     /// A reading that has neither come back nor failed for so long never will: the connection is
     /// replaced.
     pub stuck: Duration,
@@ -109,6 +53,7 @@ impl Default for LinkWindows {
             },
             socket_stable: Duration::from_secs(60),
             book_blind: Duration::from_secs(90),
+            failing: Duration::from_secs(5),
             stuck: Duration::from_secs(30),
         }
     }
@@ -201,6 +146,8 @@ pub struct Link {
     refusal: Option<Refusal>,
     read_at: Option<Duration>,
     read_failures: u32,
+    /// Since when no reading has succeeded.
+    failing_since: Option<Duration>,
     socket_failures: u32,
     /// The socket was the transport and was lost then; HTTP has not delivered yet.
     lost: Option<(Duration, &'static str)>,
@@ -215,6 +162,7 @@ impl Default for Link {
             refusal: None,
             read_at: None,
             read_failures: 0,
+            failing_since: None,
             socket_failures: 0,
             lost: None,
             switches: 0,
@@ -251,12 +199,18 @@ impl Link {
             (None, None) if self.read_failures == 0 => Health::Starting,
             (None, None) => Health::Syncing,
             (None, Some(at)) if now.saturating_sub(at) >= windows.book_blind => Health::Blind,
+            (None, Some(_)) if self.is_failing(now, windows) => Health::Blind,
             _ => match price {
                 Sight::Awaited => Health::Syncing,
                 Sight::Clear => Health::Live,
                 Sight::Lost => Health::Blind,
             },
         }
+    }
+
+    fn is_failing(&self, now: Duration, windows: &LinkWindows) -> bool {
+        let since = self.failing_since;
+        since.is_some_and(|since| now.saturating_sub(since) >= windows.failing)
     }
 
     /// Takes one step; `roll` is a random number in 0 to 1.
@@ -272,6 +226,7 @@ impl Link {
             Event::ReadFailed => {
                 let pause = windows.read_curve.delay(self.read_failures, roll);
                 self.read_failures = self.read_failures.saturating_add(1);
+                self.failing_since.get_or_insert(now);
                 vec![Effect::ReadIn(pause)]
             }
             Event::Refused(refusal) => {
@@ -304,7 +259,8 @@ impl Link {
     ) -> Vec<Effect> {
         let was_refused = self.refusal.take().is_some();
         self.read_failures = 0;
-        self.read_at = Some(requested_at);
+        self.failing_since = None;
+        self.read_at = self.read_at.max(Some(requested_at));
         let mut effects = vec![];
         if let Some((lost_at, cause)) = self.lost
             && requested_at >= lost_at
@@ -371,25 +327,8 @@ impl Link {
     }
 }
 
-/// Within this share of the price, a trigger level counts as near.
-const NEAR_TRIGGER: f64 = 0.01;
-/// Within this share of the price, liquidation counts as near.
-const NEAR_LIQUIDATION: f64 = 0.03;
-
-/// Whether a position is near one of its triggers or its liquidation, and so read often.
-pub fn is_near(position: &Position, levels: &[Level], at: Price) -> bool {
-    let close_to = |level: Price| (level.usd() - at.usd()).abs() / at.usd() <= NEAR_TRIGGER;
-    maths::liquidation_distance(position, at) <= NEAR_LIQUIDATION
-        || levels.iter().any(|level| {
-            level.is_reached(at)
-                || level.at_or_below.is_some_and(close_to)
-                || level.at_or_above.is_some_and(close_to)
-        })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::position::Side;
     use super::*;
 
     fn at(ms: u64) -> Duration {
@@ -462,6 +401,23 @@ mod tests {
         );
         assert_eq!(link.transport(), Transport::Http);
         assert_eq!(live_over_websocket().transport(), Transport::Websocket);
+    }
+
+    #[test]
+    fn readings_that_fail_for_long_make_blind_whatever_the_socket_says() {
+        let mut link = live_over_websocket();
+        let windows = LinkWindows::default();
+        for ms in [1000, 2000, 6000] {
+            step(&mut link, Event::ReadFailed, ms);
+        }
+        let health = |link: &Link, ms| link.health(Sight::Clear, at(ms), &windows);
+        assert_eq!(health(&link, 5999), Health::Live);
+        assert_eq!(health(&link, 6000), Health::Blind);
+        let requested_at = at(6001);
+        step(&mut link, Event::Read { requested_at }, 6002);
+        assert_eq!(health(&link, 6002), Health::Live);
+        step(&mut link, Event::ReadFailed, 7000);
+        assert_eq!(health(&link, 11_999), Health::Live, "counted anew");
     }
 
     #[test]
@@ -561,19 +517,5 @@ mod tests {
             ]
         );
         assert_eq!(step(&mut link, Event::SocketDeaf, 51), []);
-    }
-
-    #[test]
-    fn nearness_is_measured_to_triggers_and_to_liquidation() {
-        let long = Position::sample(Side::Buy, 1000, 100_000.0, 10);
-        let price = |usd| Price::from_usd(usd).unwrap();
-        let level = Level {
-            at_or_below: Some(price(95_000.0)),
-            at_or_above: None,
-        };
-        assert!(!is_near(&long, &[level], price(97_000.0)));
-        assert!(is_near(&long, &[level], price(95_900.0)));
-        assert!(is_near(&long, &[level], price(94_000.0)));
-        assert!(is_near(&long, &[], price(93_500.0)));
     }
 }

@@ -36,6 +36,7 @@ impl Default for Freshness {
 pub struct LastPrice {
     price: Option<Price>,
     confirmed_at: Duration,
+    /// When a push last came that was not late.
     pushed_at: Option<Duration>,
     /// The ticker has moved since the last push.
     moved_unpushed: bool,
@@ -43,10 +44,19 @@ pub struct LastPrice {
 
 impl LastPrice {
     /// A push that the exchange dated `dated_at` (never later than `now` is believed). Returns
-    /// whether it is news; one older than what is known is not.
-    pub fn pushed(&mut self, price: Price, dated_at: Duration, now: Duration) -> bool {
-        self.pushed_at = Some(now);
-        self.moved_unpushed = false;
+    /// whether it is news; one older than what is known is not. A late one confirms a price of
+    /// then, and says nothing for its socket.
+    pub fn pushed(
+        &mut self,
+        price: Price,
+        dated_at: Duration,
+        now: Duration,
+        freshness: &Freshness,
+    ) -> bool {
+        if now.saturating_sub(dated_at) < freshness.quiet {
+            self.pushed_at = Some(now);
+            self.moved_unpushed = false;
+        }
         self.confirm(price, dated_at.min(now))
     }
 
@@ -95,7 +105,7 @@ impl LastPrice {
         silent || now.saturating_sub(self.confirmed_at) >= freshness.quiet
     }
 
-    /// Whether the socket is deaf: silent for long while the ticker moved.
+    /// Whether the socket is deaf: silent for long, or late with all it said, while the ticker moved.
     pub fn is_deaf(&self, opened_at: Duration, now: Duration, freshness: &Freshness) -> bool {
         let heard = self.pushed_at.unwrap_or(opened_at).max(opened_at);
         self.moved_unpushed && now.saturating_sub(heard) >= freshness.deaf
@@ -119,7 +129,7 @@ mod tests {
     #[test]
     fn an_equal_ticker_price_renews_the_age_so_a_calm_market_is_never_blind() {
         let mut last = LastPrice::default();
-        assert!(last.pushed(price(100.0), at(0.0), at(0.0)));
+        assert!(last.pushed(price(100.0), at(0.0), at(0.0), &FRESH()));
         assert!(!last.needs_ticker(at(1.9), &FRESH()));
         assert!(last.needs_ticker(at(2.0), &FRESH()));
         for second in 2..600 {
@@ -133,7 +143,7 @@ mod tests {
     fn nothing_confirmed_for_five_seconds_is_blind() {
         let mut last = LastPrice::default();
         assert_eq!(last.usable(at(0.0), &FRESH()), None);
-        last.pushed(price(100.0), at(0.0), at(0.0));
+        last.pushed(price(100.0), at(0.0), at(0.0), &FRESH());
         assert!(last.usable(at(4.99), &FRESH()).is_some());
         assert_eq!(last.usable(at(5.0), &FRESH()), None);
     }
@@ -141,18 +151,37 @@ mod tests {
     #[test]
     fn a_late_frame_is_as_old_as_its_own_time_and_an_older_one_is_no_news() {
         let mut last = LastPrice::default();
-        last.pushed(price(100.0), at(0.0), at(3.0));
+        last.pushed(price(100.0), at(0.0), at(3.0), &FRESH());
         assert_eq!(last.age(at(3.0)), Some(at(3.0)));
         assert!(last.needs_ticker(at(3.0), &FRESH()));
         assert!(last.read(price(99.0), at(3.0)));
-        assert!(!last.pushed(price(100.0), at(1.0), at(4.0)));
+        assert!(!last.pushed(price(100.0), at(1.0), at(4.0), &FRESH()));
         assert_eq!(last.price(), Some(price(99.0)));
+    }
+
+    #[test]
+    fn a_socket_that_is_late_with_everything_is_as_good_as_deaf() {
+        let mut last = LastPrice::default();
+        last.pushed(price(100.0), at(0.0), at(0.0), &FRESH());
+        for second in 3..=120 {
+            let now = f64::from(second);
+            last.read(price(100.0 + now), at(now));
+            last.pushed(price(99.0 + now), at(now - 3.0), at(now), &FRESH());
+            assert!(last.needs_ticker(at(now), &FRESH()));
+            assert_eq!(
+                last.is_deaf(at(0.0), at(now), &FRESH()),
+                second == 120,
+                "{second}"
+            );
+        }
+        last.pushed(price(101.0), at(120.0), at(120.0), &FRESH());
+        assert!(!last.is_deaf(at(0.0), at(120.0), &FRESH()));
     }
 
     #[test]
     fn a_socket_silent_while_the_ticker_moves_is_deaf() {
         let mut last = LastPrice::default();
-        last.pushed(price(100.0), at(0.0), at(0.0));
+        last.pushed(price(100.0), at(0.0), at(0.0), &FRESH());
         last.read(price(101.0), at(60.0));
         assert!(!last.is_deaf(at(0.0), at(119.0), &FRESH()));
         assert!(last.is_deaf(at(0.0), at(120.0), &FRESH()));

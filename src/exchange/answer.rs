@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{DATE, RETRY_AFTER};
 
 use super::error::{Effect, ExchangeError, Reached};
 use super::parse::Unreadable;
@@ -32,6 +33,13 @@ pub(super) async fn read_bounded(
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// When the exchange made an answer, cut to whole seconds, by its own clock.
+pub(super) fn date(answer: &Response) -> Option<DateTime<Utc>> {
+    let date = answer.headers().get(DATE)?.to_str().ok()?;
+    let date = DateTime::parse_from_rfc2822(date).ok()?;
+    Some(date.to_utc())
 }
 
 pub(super) fn retry_after(answer: &Response) -> Option<Duration> {

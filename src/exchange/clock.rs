@@ -15,21 +15,18 @@ pub struct ExchangeClock {
     clock: Clock,
     /// Exchange time in milliseconds at the start of this process.
     base_ms: Arc<AtomicI64>,
-    /// When a 401 last made somebody measure, in milliseconds since the start of this process.
-    doubted_ms: Arc<AtomicI64>,
 }
 
-/// One 401 in so long makes somebody measure: the clock is one for all accounts of a network.
-const DOUBT_PAUSE_MS: i64 = 2000;
+/// The header `Date` is cut to whole seconds.
+const DATE_CUT_MS: i64 = 1000;
 
 impl ExchangeClock {
     /// Trusts the machine's clock until a measurement is made.
     pub fn new(clock: Clock) -> Self {
-        let base = clock.utc().timestamp_millis() - clock.mono().as_millis() as i64;
+        let base = clock.utc().timestamp_millis() - ms(clock.mono());
         Self {
             clock,
             base_ms: Arc::new(AtomicI64::new(base)),
-            doubted_ms: Arc::new(AtomicI64::new(-DOUBT_PAUSE_MS)),
         }
     }
 
@@ -37,30 +34,27 @@ impl ExchangeClock {
     /// `answered`, half of which is taken as its way. What is known already stays, as long as the
     /// measurement does not contradict it: a slow answer must not undo a quick one.
     pub fn measured(&self, theirs: DateTime<Utc>, asked: Duration, answered: Duration) {
-        let ms = |at: Duration| theirs.timestamp_millis() - at.as_millis() as i64;
-        let known = self.base_ms.load(Ordering::Relaxed);
-        if (ms(answered)..=ms(asked)).contains(&known) {
-            return;
-        }
-        let middle = (asked + answered) / 2;
-        let base = theirs.timestamp_millis() - middle.as_millis() as i64;
-        self.base_ms.store(base, Ordering::Relaxed);
+        let theirs = theirs.timestamp_millis();
+        self.lies_between(theirs - ms(answered), theirs - ms(asked));
     }
 
-    /// Whether whoever met a 401 now should measure: not if somebody has just done so.
-    pub fn is_to_be_measured(&self) -> bool {
-        let now = self.clock.mono().as_millis() as i64;
-        let last = self.doubted_ms.load(Ordering::Relaxed);
-        now >= last + DOUBT_PAUSE_MS
-            && self
-                .doubted_ms
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+    /// Takes the `Date` of an answer as a measurement, a coarse one.
+    pub fn dated(&self, date: DateTime<Utc>, asked: Duration, answered: Duration) {
+        let date = date.timestamp_millis();
+        self.lies_between(date - ms(answered), date + DATE_CUT_MS - ms(asked));
+    }
+
+    fn lies_between(&self, earliest: i64, latest: i64) {
+        let known = self.base_ms.load(Ordering::Relaxed);
+        if !(earliest..=latest).contains(&known) {
+            let middle = earliest.midpoint(latest);
+            self.base_ms.store(middle, Ordering::Relaxed);
+        }
     }
 
     /// The exchange's time now.
     pub fn now(&self) -> DateTime<Utc> {
-        let now = self.base_ms.load(Ordering::Relaxed) + self.clock.mono().as_millis() as i64;
+        let now = self.base_ms.load(Ordering::Relaxed) + ms(self.clock.mono());
         DateTime::from_timestamp_millis(now).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
@@ -79,6 +73,10 @@ impl ExchangeClock {
     pub fn local(&self) -> &Clock {
         &self.clock
     }
+}
+
+fn ms(time: Duration) -> i64 {
+    time.as_millis() as i64
 }
 
 #[cfg(test)]
@@ -101,10 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn of_many_401s_one_measures() {
+    fn a_date_corrects_a_wrong_clock_and_leaves_a_right_one() {
         let clock = ExchangeClock::new(Clock::start());
-        let measuring = (0..100).filter(|_| clock.clone().is_to_be_measured());
-        assert_eq!(measuring.count(), 1);
+        let (at, theirs) = (
+            Duration::from_millis,
+            "2026-01-01T00:00:10.700Z".parse().unwrap(),
+        );
+        clock.measured(theirs, at(1000), at(1010));
+        let known = clock.base_ms.load(Ordering::Relaxed);
+        clock.dated("2026-01-01T00:00:10Z".parse().unwrap(), at(990), at(1020));
+        assert_eq!(clock.base_ms.load(Ordering::Relaxed), known, "cut");
+        clock.dated("2026-01-01T00:01:10Z".parse().unwrap(), at(990), at(1020));
+        let off = clock.base_ms.load(Ordering::Relaxed) - known;
+        assert!((off - 60_000).abs() <= 1000, "{off}");
     }
 
     #[test]

@@ -111,10 +111,13 @@ impl RateBudget {
         }
     }
 
-    /// Obeys a 429: nothing is sent before `until`.
-    pub fn silence(&self, until: Duration) {
+    /// Obeys a 429: nothing is sent before `until`. Returns whether that is later than what was
+    /// known.
+    pub fn silence(&self, until: Duration) -> bool {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = until > spent.silent_until;
         spent.silent_until = spent.silent_until.max(until);
+        later
     }
 }
 
@@ -175,7 +178,8 @@ mod tests {
     #[test]
     fn a_429_silences_everybody() {
         let budget = RateBudget::new(RateLimit::per_key());
-        budget.silence(at(2000));
+        assert!(budget.silence(at(2000)));
+        assert!(!budget.silence(at(1000)));
         assert_eq!(budget.spend(Spend::Command, at(1999)), Err(at(2000)));
         assert_eq!(budget.spend(Spend::Command, at(2000)), Ok(()));
     }

@@ -50,6 +50,7 @@ pub(super) async fn serve(world: Arc<World>, listener: TcpListener, tls: Option<
         let Some(open) = &listener else {
             tokio::select! {
                 () = world.stopped() => return,
+                _ = refused.changed() => {}
                 reopened = reopen(address, closed_for) => listener = reopened,
             }
             continue;

@@ -40,7 +40,7 @@ impl Pulse {
     pub async fn beat(self, clock: Clock) {
         loop {
             self.0
-                .store(clock.mono().as_millis() as u64, Ordering::Relaxed);
+                .store(clock.awake().as_millis() as u64, Ordering::Relaxed);
             tokio::time::sleep(BEAT).await;
         }
     }
@@ -55,7 +55,8 @@ pub async fn watch(pulse: Pulse, clock: Clock, limits: Limits) {
     let mut reported = false;
     loop {
         tokio::time::sleep(BEAT).await;
-        let silent = pulse.silent_for(clock.mono());
+        // A machine that was suspended is no thread that stands still.
+        let silent = pulse.silent_for(clock.awake());
         let silent_ms = silent.as_millis() as u64;
         if silent >= limits.end {
             tracing::error!(

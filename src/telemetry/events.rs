@@ -76,6 +76,35 @@ pub enum Event {
         had: String,
         has: String,
     },
+    ReadingFailed {
+        account: AccountTag,
+        error: String,
+        count: u64,
+    },
+    TradeUnreadable {
+        account: AccountTag,
+        trade: Option<PositionId>,
+        problem: String,
+    },
+    TickerFailed {
+        network: String,
+        error: String,
+        count: u64,
+    },
+    FrameUndecodable {
+        /// Whose it was; none of the price feed's.
+        account: Option<AccountTag>,
+        actor: String,
+        detail: String,
+        count: u64,
+    },
+    RateSilenced {
+        /// Whose requests; none where they need no key.
+        account: Option<AccountTag>,
+        network: String,
+        for_ms: u64,
+        error: String,
+    },
     Armed {
         account: AccountTag,
         automation: AutomationId,
@@ -151,6 +180,11 @@ impl Event {
             Self::TransportSwitched { .. } => "transport.switched",
             Self::SocketLost { .. } => "socket.lost",
             Self::BookDrift { .. } => "book.drift",
+            Self::ReadingFailed { .. } => "reading.failed",
+            Self::TradeUnreadable { .. } => "trade.unreadable",
+            Self::TickerFailed { .. } => "ticker.failed",
+            Self::FrameUndecodable { .. } => "frame.undecodable",
+            Self::RateSilenced { .. } => "rate.silenced",
             Self::Armed { .. } => "automation.armed",
             Self::Triggered { .. } => "automation.triggered",
             Self::Completed { .. } => "automation.completed",
@@ -189,11 +223,28 @@ impl Event {
                 }
             },
             Self::SocketLost { account, actor, cause, detail } => {
-                let (id, name) = account.as_ref().map(|tag| (tag.id.to_string(), &*tag.name)).unzip();
+                let (id, name) = of(account);
                 warn!(event, account_id = id, account_name = name, actor, cause, detail);
             }
             Self::BookDrift { account, position, field, had, has } => {
                 warn!(event, account_id = %account.id, account_name = %account.name, %position, field, had, has);
+            }
+            Self::ReadingFailed { account, error, count } => {
+                warn!(event, account_id = %account.id, account_name = %account.name, error, count);
+            }
+            Self::TradeUnreadable { account, trade, problem } => {
+                let trade = trade.map(|id| id.to_string());
+                error!(event, account_id = %account.id, account_name = %account.name, trade, problem,
+                       "what was last known of it stays");
+            }
+            Self::TickerFailed { network, error, count } => warn!(event, network, error, count),
+            Self::FrameUndecodable { account, actor, detail, count } => {
+                let (id, name) = of(account);
+                warn!(event, account_id = id, account_name = name, actor, detail, count);
+            }
+            Self::RateSilenced { account, network, for_ms, error } => {
+                let (id, name) = of(account);
+                warn!(event, account_id = id, account_name = name, network, for_ms, error);
             }
             Self::Armed { account, automation, position, episode } => {
                 debug!(event, account_id = %account.id, account_name = %account.name, %automation, %position, episode);
@@ -231,6 +282,12 @@ impl Event {
             }
         }
     }
+}
+
+/// Id and name of an account, where it is one's.
+fn of(account: &Option<AccountTag>) -> (Option<String>, Option<&str>) {
+    let tag = account.as_ref();
+    tag.map(|tag| (tag.id.to_string(), &*tag.name)).unzip()
 }
 
 /// Where events go. Cheap to clone.

@@ -2,6 +2,8 @@
 
 mod events;
 mod init;
+mod sampled;
 
 pub use events::{AccountTag, Event, Events};
 pub use init::{LogFormat, init};
+pub use sampled::Sampled;

@@ -91,12 +91,7 @@ impl Connection {
                 self.publish_view();
             }
             Err(error) if refusal_of(&error).is_some() => self.reading_failed(&error, context),
-            Err(error) => {
-                tracing::warn!(event = "reading.failed", account_id = %tag.id, account_name = %tag.name, %error);
-                if let Class::Retryable { after: Some(after) } = error.class {
-                    self.account.rate.silence(self.now() + after);
-                }
-            }
+            Err(error) => self.tell_failed_reading(&error),
         }
     }
 
@@ -120,15 +115,15 @@ impl Connection {
             read_again_at,
             ..
         } = outcome;
-        self.tell_drift(drift);
-        if let Some(at) = read_again_at {
-            self.read_again_at(at, context);
-        }
         if changed {
             self.publish();
         } else {
             // The row is younger all the same.
             self.publish_view();
+        }
+        self.tell_drift(drift);
+        if let Some(at) = read_again_at {
+            self.read_again_at(at, context);
         }
     }
 }

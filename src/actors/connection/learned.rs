@@ -69,6 +69,7 @@ impl Handler<Learned> for Connection {
             Learned::CrossChanged(at) => self.cross.changed(at),
             Learned::Running(running, requested_at) => {
                 self.apply_reading(running, requested_at, context);
+                self.step(LinkEvent::Read { requested_at }, context);
                 self.publish();
                 return;
             }

@@ -12,6 +12,7 @@
 
 mod automations;
 mod cross;
+mod frames;
 mod learned;
 mod reading;
 
@@ -23,15 +24,15 @@ use actix::prelude::*;
 
 use super::automation::{AutomationPlan, BookChanged};
 use super::shared::{Account, CrossAccount, Row, Shared, View};
-use super::socket_stream::{FromSocket, events};
+use super::socket_stream::events;
 use crate::domain::book::{Book, CrossBook};
 use crate::domain::connection::{Effect, Event as LinkEvent, Health, Link, Sight};
 use crate::domain::ids::AutomationId;
 use crate::domain::position::Position;
 use crate::domain::units::Sats;
-use crate::exchange::{Frame, Socket, SocketEvent, SocketPlan, Topic};
+use crate::exchange::{Socket, SocketPlan, Topic, UnreadableTrade};
 use crate::supervision::failpoint;
-use crate::telemetry::Event;
+use crate::telemetry::{Event, Sampled};
 use automations::Automated;
 
 #[cfg(feature = "failpoints")]
@@ -60,11 +61,16 @@ pub struct Connection {
     started_at: Duration,
     balance: Option<Sats>,
     balance_at: Option<Duration>,
+    /// In time for which the machine ran.
     reading_since: Option<Duration>,
+    failed_readings: Sampled,
+    /// Trades of the last reading that could not be read.
+    unreadable: Vec<UnreadableTrade>,
     read_at: Duration,
     read_timer: Option<SpawnHandle>,
     socket: Option<Socket>,
     socket_number: u64,
+    undecodable: Sampled,
     automations: HashMap<AutomationId, Automated>,
 }
 
@@ -88,16 +94,23 @@ impl Connection {
             balance: None,
             balance_at: None,
             reading_since: None,
+            failed_readings: Sampled::default(),
+            unreadable: vec![],
             read_at: Duration::ZERO,
             read_timer: None,
             socket: None,
             socket_number: 0,
+            undecodable: Sampled::default(),
             automations: plans.into_iter().map(automated).collect(),
         }
     }
 
     fn now(&self) -> Duration {
         self.shared.clock.mono()
+    }
+
+    fn name(&self) -> String {
+        format!("connection/{}", self.account.tag.name)
     }
 
     fn step(&mut self, event: LinkEvent, context: &mut Context<Self>) {
@@ -181,7 +194,7 @@ impl Connection {
         let stuck = self.shared.tuning.link.stuck;
         if self
             .reading_since
-            .is_some_and(|since| self.now() >= since + stuck)
+            .is_some_and(|since| self.shared.clock.awake() >= since + stuck)
         {
             let tag = &self.account.tag;
             tracing::error!(
@@ -295,53 +308,6 @@ impl Actor for Connection {
         self.connect(context);
         self.beat(context);
     }
-}
-
-impl StreamHandler<FromSocket> for Connection {
-    fn handle(&mut self, FromSocket(number, event): FromSocket, context: &mut Context<Self>) {
-        if number != self.socket_number {
-            return;
-        }
-        match event {
-            SocketEvent::Ready => self.step(LinkEvent::SocketReady, context),
-            SocketEvent::Frame(Frame::Trade { id, event }, at) => {
-                if self.book.event(id, event, at) {
-                    self.publish();
-                }
-                if self.book.is_dirty() {
-                    self.read_in(Duration::ZERO, context);
-                }
-            }
-            SocketEvent::Frame(Frame::Cross, at) => {
-                self.cross.changed(at);
-                self.read_in(Duration::ZERO, context);
-            }
-            SocketEvent::Frame(Frame::LastPrice { .. }, _) | SocketEvent::Forbidden(_) => {}
-            SocketEvent::Undecodable(detail) => {
-                let tag = &self.account.tag;
-                tracing::warn!(
-                    event = "frame.undecodable", account_id = %tag.id, account_name = %tag.name, detail
-                );
-            }
-            SocketEvent::Lost(cause, detail) => {
-                self.forget_socket();
-                let (actor, cause) = (
-                    format!("connection/{}", self.account.tag.name),
-                    cause.as_str(),
-                );
-                self.shared.events.emit(Event::SocketLost {
-                    account: Some(self.account.tag.clone()),
-                    actor,
-                    cause,
-                    detail,
-                });
-                self.step(LinkEvent::SocketLost(cause), context);
-            }
-        }
-    }
-
-    /// The end of a socket is no end of the connection.
-    fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
 crate::crashable!(Connection);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use super::super::obey;
 use super::Connection;
 use crate::domain::book::{Drift, ReadOutcome};
 use crate::domain::connection::{Event as LinkEvent, Refusal, is_near};
-use crate::exchange::{Class, ExchangeError, Running, Spend};
+use crate::exchange::{Class, ExchangeError, Running, Spend, UnreadableTrade};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -37,7 +38,7 @@ impl Connection {
             self.read_timer = Some(context.run_later(pause, Self::read));
             return;
         }
-        self.reading_since = Some(now);
+        self.reading_since = Some(self.shared.clock.awake());
         let account = Arc::clone(&self.account);
         let answer = async move {
             failpoint::linger("connection.reading", &account.tag.name).await;
@@ -84,13 +85,38 @@ impl Connection {
     }
 
     pub(super) fn reading_failed(&mut self, error: &ExchangeError, context: &mut Context<Self>) {
-        let tag = &self.account.tag;
-        tracing::warn!(event = "reading.failed", account_id = %tag.id, account_name = %tag.name, %error);
-        if let Class::Retryable { after: Some(after) } = error.class {
-            self.account.rate.silence(self.now() + after);
-        }
+        self.tell_failed_reading(error);
         let event = refusal_of(error).map_or(LinkEvent::ReadFailed, LinkEvent::Refused);
         self.step(event, context);
+    }
+
+    /// Logs it, and is silent where the exchange asks for that.
+    pub(super) fn tell_failed_reading(&mut self, error: &ExchangeError) {
+        obey::obey(&self.shared, &self.account, error);
+        let (text, now) = (error.to_string(), self.now());
+        if let Some(count) = self.failed_readings.one_more(&text, now) {
+            self.shared.events.emit(Event::ReadingFailed {
+                account: self.account.tag.clone(),
+                error: text,
+                count,
+            });
+        }
+    }
+
+    /// Tells of trades that cannot be read, unless it was told of the reading before.
+    fn tell_unreadable(&mut self, unreadable: &[UnreadableTrade]) {
+        for trade in unreadable {
+            // The problem may be told in other words each time.
+            let told = self.unreadable.iter().any(|known| known.id == trade.id);
+            if !told {
+                self.shared.events.emit(Event::TradeUnreadable {
+                    account: self.account.tag.clone(),
+                    trade: trade.id,
+                    problem: trade.problem.clone(),
+                });
+            }
+        }
+        self.unreadable = unreadable.to_vec();
     }
 
     pub(super) fn apply_reading(
@@ -99,14 +125,7 @@ impl Connection {
         requested_at: Duration,
         context: &mut Context<Self>,
     ) {
-        let tag = &self.account.tag;
-        for trade in &running.unreadable {
-            tracing::error!(
-                event = "trade.unreadable", account_id = %tag.id, account_name = %tag.name,
-                trade = trade.id.map(|id| id.to_string()), problem = trade.problem,
-                "what was last known of it stays"
-            );
-        }
+        self.tell_unreadable(&running.unreadable);
         let Running {
             positions,
             unreadable,
@@ -124,6 +143,8 @@ impl Connection {
             read_again_at,
             ..
         } = outcome;
+        // The view first: whoever hears of a difference finds it corrected.
+        self.publish_view();
         self.tell_drift(drift);
         if missed_event {
             self.step(LinkEvent::SocketDeaf, context);

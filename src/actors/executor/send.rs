@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::connection::{Learned, refusal_of};
+use super::super::obey;
 use super::super::shared::{Account, Shared};
 use super::super::work::{Step, Work};
 use super::command::{self, Applied};
@@ -37,7 +38,7 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
     }
     // Even margin is not added on a book that nothing has confirmed for so long.
     if now.saturating_sub(read_at) >= shared.tuning.link.book_blind {
-        return read_first(shared, work).await;
+        return read_first(shared, work, MarginMode::Isolated).await;
     }
     if !view.knows_of(work.position) {
         return Next::again_soon(shared, work);
@@ -65,7 +66,10 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
             keeping::tell(shared, &work, planned, action);
             begin(shared, work, action, before).await
         }
-        LastLook::ReadFirst => read_first(shared, work).await,
+        LastLook::ReadFirst => {
+            let mode = row.map(|row| row.position.mode).unwrap_or_default();
+            read_first(shared, work, mode).await
+        }
         LastLook::Skip(reason) => record::skip(shared, work, reason).await,
         LastLook::OutOfRange(why) => {
             let evidence = json!({ "price": sight.price });
@@ -91,20 +95,22 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
     }
 }
 
-async fn read_first(shared: &Shared, work: Work) -> Next {
+/// Reads the isolated trades, which confirms the book, or the cross account.
+async fn read_first(shared: &Shared, work: Work, mode: MarginMode) -> Next {
     let now = shared.clock.mono();
     if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
         return Next::again(work, free_at);
     }
     let (rest, who) = (&work.account.rest, &work.account.credentials);
-    let row = work.account.view.load().row(work.position).cloned();
-    let cross = row.is_some_and(|row| row.position.mode == MarginMode::Cross);
-    let read = if cross {
-        let read = rest.cross_position(who).await;
-        read.map(|reading| Learned::CrossRead(reading, now))
-    } else {
-        let read = rest.running(who).await;
-        read.map(|running| Learned::Running(running, now))
+    let read = match mode {
+        MarginMode::Cross => {
+            let read = rest.cross_position(who).await;
+            read.map(|reading| Learned::CrossRead(reading, now))
+        }
+        MarginMode::Isolated => {
+            let read = rest.running(who).await;
+            read.map(|running| Learned::Running(running, now))
+        }
     };
     match read {
         Ok(learned) => {
@@ -280,15 +286,7 @@ async fn refused_for_good(shared: &Shared, work: Work, error: &ExchangeError) ->
 /// Silence after a 429, or for as long as was asked; and the connection learns what was refused to
 /// the whole account.
 pub(super) fn obey(shared: &Shared, account: &Account, error: &ExchangeError) {
-    const UNASKED: Duration = Duration::from_secs(1);
-    let now = shared.clock.mono();
-    match error.class {
-        Class::Retryable { after: Some(after) } => account.rate.silence(now + after),
-        Class::Retryable { after: None } if error.status == Some(429) => {
-            account.rate.silence(now + UNASKED);
-        }
-        _ => {}
-    }
+    obey::obey(shared, account, error);
     if let Some(refusal) = refusal_of(error) {
         account.connection.tell(Learned::Refused(refusal));
     }

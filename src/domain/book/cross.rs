@@ -20,6 +20,8 @@ pub struct CrossBook {
     /// An event or an own order announced a change that no reading has shown yet.
     dirty_at: Option<Duration>,
     own_margin: Option<Sats>,
+    /// When the answer came that left it.
+    own_at: Duration,
     lower_seen_at: Option<Duration>,
 }
 
@@ -42,9 +44,8 @@ impl CrossBook {
         position: Option<Position>,
         now: Duration,
     ) {
-        if margin > self.margin || !self.read_once {
-            self.own_margin = Some(margin);
-        }
+        self.own_margin = Some(margin);
+        self.own_at = now;
         self.lower_seen_at = None;
         self.set(margin, leverage, position, now);
     }
@@ -72,8 +73,12 @@ impl CrossBook {
                 outcome.read_again_at = Some(since + LOWER_MARGIN_TWICE);
                 return outcome;
             }
+            self.own_margin = None;
         }
-        self.own_margin = None;
+        // As with trades: one that was requested sooner takes no doubt away.
+        if !same_size || requested_at >= self.own_at + LOWER_MARGIN_TWICE {
+            self.own_margin = None;
+        }
         self.lower_seen_at = None;
         let expected = !self.read_once || self.dirty_at.is_some();
         if !expected {

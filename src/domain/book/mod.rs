@@ -65,8 +65,10 @@ struct Entry {
     touched_at: Duration,
     /// When the row's content was requested or answered: its age.
     row_at: Duration,
-    /// What our own add left, until a reading confirms as much.
+    /// What our own command left, until a reading confirms as much that cannot be of before it.
     own_margin: Option<Sats>,
+    /// When its answer came.
+    own_at: Duration,
     /// When a reading first showed less than that.
     lower_seen_at: Option<Duration>,
 }
@@ -80,7 +82,8 @@ pub struct Book {
     dirty: HashMap<PositionId, Duration>,
     /// Trades that came (`true`) or went in a reading before any event told of it.
     unannounced: HashMap<PositionId, (bool, Duration)>,
-    read_once: bool,
+    /// When the newest reading was requested.
+    newest_read: Option<Duration>,
 }
 
 impl Book {
@@ -113,17 +116,9 @@ impl Book {
         if self.tombstones.contains_key(&position.id) {
             return;
         }
-        let known = self.trades.get(&position.id);
-        let grown = known.is_none_or(|entry| position.margin > entry.position.margin);
-        // The answer to another command on the same trade takes no doubt away.
-        let doubted = known
-            .and_then(|entry| entry.own_margin)
-            .filter(|own| position.margin >= *own);
-        let own_margin = if grown {
-            Some(position.margin)
-        } else {
-            doubted
-        };
+        // Whatever was commanded: what a reading had shown before it may have been too old to tell
+        // whether this is more.
+        let own_margin = Some(position.margin);
         self.trades.insert(
             position.id,
             Entry {
@@ -131,6 +126,7 @@ impl Book {
                 touched_at: now,
                 row_at: now,
                 own_margin,
+                own_at: now,
                 lower_seen_at: None,
             },
         );
@@ -159,7 +155,11 @@ impl Book {
     ) -> ReadOutcome {
         self.bury_old(requested_at);
         let mut outcome = ReadOutcome::default();
-        let first = !std::mem::replace(&mut self.read_once, true);
+        let newest = self.newest_read.max(Some(requested_at));
+        let first = self.newest_read.is_none();
+        // A later one has been applied that does not list what this one may bring in.
+        let overtaken = self.newest_read > Some(requested_at);
+        self.newest_read = newest;
         let mut seen = Vec::with_capacity(running.len());
         for position in running {
             let id = position.id;
@@ -175,6 +175,7 @@ impl Book {
             let expected = first || announced.is_some();
             match self.trades.get_mut(&id) {
                 Some(entry) => entry.read(position, requested_at, expected, &mut outcome),
+                None if overtaken => {}
                 None => {
                     if !expected {
                         self.unannounced.insert(id, (true, requested_at));
@@ -187,10 +188,17 @@ impl Book {
                             touched_at: requested_at,
                             row_at: requested_at,
                             own_margin: None,
+                            own_at: Duration::ZERO,
                             lower_seen_at: None,
                         },
                     );
                 }
+            }
+        }
+        for (id, entry) in &mut self.trades {
+            // It runs, and more than is known of it cannot be known.
+            if unread(*id) && !seen.contains(id) {
+                entry.row_at = entry.row_at.max(requested_at);
             }
         }
         let kept = |id: PositionId| seen.contains(&id) || unread(id);
@@ -206,7 +214,14 @@ impl Book {
         outcome: &mut ReadOutcome,
     ) {
         self.trades.retain(|id, entry| {
-            let gone = requested_at > entry.touched_at && !kept(*id);
+            let missing = requested_at > entry.touched_at && !kept(*id);
+            // It ran when our own command was answered: absence is doubted like a lower margin.
+            let again_at = entry.own_at + LOWER_MARGIN_TWICE;
+            let doubted = entry.own_margin.is_some() && requested_at < again_at;
+            if missing && doubted {
+                outcome.read_again_at = Some(again_at);
+            }
+            let gone = missing && !doubted;
             if gone {
                 outcome.changed = true;
                 self.unannounced.insert(*id, (false, requested_at));
@@ -284,8 +299,13 @@ impl Entry {
                 outcome.read_again_at = Some(since + LOWER_MARGIN_TWICE);
                 return;
             }
+            self.own_margin = None;
         }
-        self.own_margin = None;
+        // One that was requested sooner may be followed by one that shows what was before: not all
+        // of the exchange's answers come from the same machine.
+        if requested_at >= self.own_at + LOWER_MARGIN_TWICE {
+            self.own_margin = None;
+        }
         self.lower_seen_at = None;
         if !expected {
             outcome.drift.extend(differences(&self.position, &position));
@@ -401,6 +421,37 @@ mod tests {
             2,
             "confirmed before: now it is drift: {outcome:?}"
         );
+    }
+
+    #[test]
+    fn a_true_reading_right_after_the_answer_takes_no_doubt_away() {
+        let mut book = book_with(trade(), 1.0);
+        book.own_answer(richer(5_000), at(2.0));
+        book.read(vec![richer(5_000)], at(2.5));
+        assert!(!book.read(vec![trade()], at(3.0)).changed, "of before");
+        assert_eq!(book.get(trade().id), Some(&richer(5_000)));
+        book.read(vec![richer(5_000)], at(4.0));
+        assert!(book.read(vec![trade()], at(4.1)).changed);
+    }
+
+    #[test]
+    fn a_reading_that_was_overtaken_by_a_later_one_brings_nothing_back() {
+        let mut book = book_with(trade(), 1.0);
+        assert!(book.read(vec![], at(3.0)).changed);
+        assert!(!book.read(vec![trade()], at(2.0)).changed, "of before");
+        assert!(book.read(vec![trade()], at(3.5)).changed);
+    }
+
+    #[test]
+    fn a_trade_that_we_have_just_added_to_is_not_gone_for_one_reading() {
+        let mut book = book_with(trade(), 1.0);
+        book.own_answer(richer(5_000), at(2.0));
+        let outcome = book.read(vec![], at(2.5));
+        assert_eq!(
+            (outcome.changed, outcome.read_again_at),
+            (false, Some(at(4.0)))
+        );
+        assert!(book.read(vec![], at(4.0)).changed);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::Rest;
 use crate::domain::credentials::Credentials;
-use crate::exchange::answer::{read_bounded, retry_after, transport, unreadable};
+use crate::exchange::answer::{date, read_bounded, retry_after, transport, unreadable};
 use crate::exchange::error::{Class, Effect, ExchangeError, Reached, Rights};
 use crate::exchange::rate::Spend;
 use crate::exchange::{sign, wire};
@@ -89,9 +89,9 @@ impl<'a> Call<'a> {
 }
 
 impl Rest {
-    /// Sends a signed call. After a 401, which applies nothing, the clock is measured and the call
-    /// signed and sent once more; or given back, where the key's budget has no request left for
-    /// that, or where a proof of its absence would come too early.
+    /// Sends a signed call. After a 401, which applies nothing and whose `Date` has set the clock
+    /// right, the call is signed and sent once more; or given back, where the key's budget has no
+    /// request left for that, or where a proof of its absence would come too early.
     pub(super) async fn signed<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
@@ -108,9 +108,6 @@ impl Rest {
                         class: later,
                         ..error
                     });
-                }
-                if self.clock.is_to_be_measured() && self.measure_clock().await.is_err() {
-                    return Err(error);
                 }
                 let now = self.clock.now();
                 if call.effect == Effect::Repeats && now - at > self.sign_anew_within {
@@ -165,11 +162,15 @@ impl Rest {
         {
             failpoint::pass("request.signed", who.key.expose_secret());
         }
+        let asked = self.clock.local().mono();
         let answer = request
             .send()
             .await
             .map_err(|error| transport(&error, call.effect))?;
         let status = answer.status();
+        if let (401, Some(date)) = (status.as_u16(), date(&answer)) {
+            self.clock.dated(date, asked, self.clock.local().mono());
+        }
         let after = retry_after(&answer);
         let body = read_bounded(answer, call.effect).await?;
         if !status.is_success() {

@@ -97,7 +97,7 @@ impl Rest {
         }
     }
 
-    /// The exchange's clock, which [`Rest::measure_clock`] sets.
+    /// The exchange's clock.
     pub fn clock(&self) -> &ExchangeClock {
         &self.clock
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{
@@ -278,9 +279,18 @@ impl Session {
                 Err(Lost(cause, format!("closed with {code}")))
             }
             Some(Ok(_)) => Ok(None),
-            Some(Err(error)) => Err(Lost(Cause::Closed, error.to_string())),
+            Some(Err(error)) => Err(Lost(cause_of(&error), error.to_string())),
             None => Err(Lost(Cause::Closed, "the connection ended".to_owned())),
         }
+    }
+}
+
+/// What is no WebSocket is no lost connection.
+fn cause_of(error: &WsError) -> Cause {
+    match error {
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Cause::Closed,
+        WsError::Protocol(_) | WsError::Utf8(_) | WsError::Capacity(_) => Cause::Decode,
+        _ => Cause::Closed,
     }
 }
 

@@ -58,11 +58,6 @@ pub(super) struct Ticker {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Time {
-    pub time: chrono::DateTime<chrono::Utc>,
-}
-
-#[derive(Debug, Deserialize)]
 pub(super) struct Account {
     pub balance: f64,
 }

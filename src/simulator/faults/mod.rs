@@ -48,6 +48,20 @@ pub enum Fault {
     ReorderEvents,
     /// Pushes are cut in the middle: not JSON any more.
     MalformedEvents,
+    /// Pushes break off in the middle of their WebSocket frame, and the TCP connection is dropped.
+    TearFrames,
+    /// Of pushes, the WebSocket frame is sent without its last byte, and then whatever follows.
+    CutFrames,
+    /// Pushes are padded to so many bytes.
+    HugeEvents {
+        /// Bytes of the whole message.
+        bytes: u32,
+    },
+    /// Before each push comes one of a topic that there is not; the push itself has a field that
+    /// there is not, and so is its `event`, where it has one.
+    StrangeEvents,
+    /// `authenticate` is refused; sockets that have authenticated go on.
+    RefuseLogins,
     /// `subscribe` subscribes, and lists, all but the last topic.
     PartialSubscribe,
     /// The request arrives late: it is carried out after the pause, even if the client has gone.
@@ -78,6 +92,11 @@ pub enum Fault {
     TruncateBody,
     /// Applied; the body is whole but not JSON.
     MalformedBody,
+    /// In lists, this trade is on a side that there is not.
+    UnreadableTrade {
+        /// The trade's id.
+        id: String,
+    },
     /// Never answered.
     Hang {
         /// Whether the request is carried out.

@@ -143,7 +143,13 @@ async fn carry_out(world: &World, route: Option<&Route>, request: &Request) -> R
         }
         _ => {}
     }
-    let result = process(world, route, request);
+    let mut result = process(world, route, request);
+    let garbled = world.take_fault(place, |fault| {
+        matches!(fault, Fault::UnreadableTrade { .. })
+    });
+    if let (Ok(list), Some(Fault::UnreadableTrade { id })) = (&mut result, garbled) {
+        garble(list, &id);
+    }
     if let Some(Fault::DelayReply { ms }) =
         world.take_fault(place, |fault| matches!(fault, Fault::DelayReply { .. }))
     {
@@ -275,6 +281,14 @@ fn authenticate(world: &World, request: &Request, key: &str) -> Result<i64, ApiE
         Ok(timestamp)
     } else {
         Err(denied())
+    }
+}
+
+/// Puts one trade of a list on a side that there is not.
+fn garble(list: &mut Value, id: &str) {
+    let trades = list.as_array_mut().into_iter().flatten();
+    for trade in trades.filter(|trade| trade["id"] == id) {
+        trade["side"] = Value::from("sideways");
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use super::strange;
 use super::topic::Topic;
 use crate::simulator::engine::{Event, News};
 use crate::simulator::faults::{Fault, Place};
@@ -35,6 +36,17 @@ pub(super) struct Outgoing {
     pub(super) message: Message,
     /// Not before this elapsed time.
     pub(super) due: Duration,
+    /// How it breaks off in its middle, if it does.
+    pub(super) broken: Option<Broken>,
+}
+
+/// What follows the beginning of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// The end of the TCP connection.
+    Torn,
+    /// The next frame.
+    Cut,
 }
 
 /// The receiving ends of a socket's task.
@@ -254,8 +266,13 @@ impl Socket {
                     | Fault::DuplicateEvents
                     | Fault::ReorderEvents
                     | Fault::MalformedEvents
+                    | Fault::TearFrames
+                    | Fault::CutFrames
+                    | Fault::HugeEvents { .. }
+                    | Fault::StrangeEvents
             )
         });
+        let whole = || Message::Text(text.clone());
         match fault {
             Some(Fault::DropEvents) => return,
             Some(Fault::ReorderEvents) if self.held.is_none() => {
@@ -272,10 +289,25 @@ impl Socket {
                 self.queue(world, Some(topic), Message::text(&text[..half]));
             }
             Some(Fault::DuplicateEvents) => {
-                self.queue(world, Some(topic), Message::Text(text.clone()));
-                self.queue(world, Some(topic), Message::Text(text.clone()));
+                self.queue(world, Some(topic), whole());
+                self.queue(world, Some(topic), whole());
             }
-            _ => self.queue(world, Some(topic), Message::Text(text.clone())),
+            Some(Fault::TearFrames) => {
+                self.queue_as(world, Some(topic), whole(), Some(Broken::Torn));
+            }
+            Some(Fault::CutFrames) => {
+                self.queue_as(world, Some(topic), whole(), Some(Broken::Cut));
+            }
+            Some(Fault::HugeEvents { bytes }) => {
+                let padded = strange::padded(text, bytes as usize);
+                self.queue(world, Some(topic), Message::text(padded));
+            }
+            Some(Fault::StrangeEvents) => {
+                for frame in strange::of(text) {
+                    self.queue(world, Some(topic), Message::text(frame));
+                }
+            }
+            _ => self.queue(world, Some(topic), whole()),
         }
         if let Some(held) = self.held.take() {
             self.queue(world, Some(topic), Message::Text(held));
@@ -283,6 +315,16 @@ impl Socket {
     }
 
     fn queue(&mut self, world: &World, topic: Option<&str>, message: Message) {
+        self.queue_as(world, topic, message, None);
+    }
+
+    fn queue_as(
+        &mut self,
+        world: &World,
+        topic: Option<&str>,
+        message: Message,
+        broken: Option<Broken>,
+    ) {
         let place = Place {
             key: self.session.as_deref(),
             topic,
@@ -294,7 +336,12 @@ impl Socket {
                 _ => Duration::ZERO,
             };
         let due = world.clock.elapsed() + delay;
-        if self.frames.try_send(Outgoing { message, due }).is_err() {
+        let outgoing = Outgoing {
+            message,
+            due,
+            broken,
+        };
+        if self.frames.try_send(outgoing).is_err() {
             self.end.send_replace(Some(End::Close(1013, "too slow")));
         }
     }

@@ -4,6 +4,7 @@ mod feed;
 mod hub;
 mod rpc;
 mod socket;
+mod strange;
 mod topic;
 mod valve;
 

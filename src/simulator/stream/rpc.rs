@@ -191,6 +191,13 @@ fn authenticate(world: &World, caller: &Caller, value: Value) -> Result<Value, R
     if !signed || !phrase || account.revoked || is_revoked(world, &login.key) {
         return unauthorized("Unauthorized");
     }
+    let place = Place {
+        key: Some(&login.key),
+        ..Place::default()
+    };
+    if world.has_fault(place, |fault| *fault == Fault::RefuseLogins) {
+        return unauthorized("Unauthorized");
+    }
     let permissions = account.config.permissions.clone();
     let mut hub = lock(&world.hub);
     let nonce = (login.key.clone(), login.timestamp, login.nonce);

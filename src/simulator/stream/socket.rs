@@ -16,8 +16,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
-use super::hub::{End, Ends, Outgoing};
+use super::hub::{Broken, End, Ends, Outgoing};
 use super::rpc::{self, Caller};
+use super::strange;
 use super::valve::Valve;
 use crate::simulator::world::{World, lock};
 
@@ -122,11 +123,19 @@ async fn serve(world: &World, ws: &mut WebSocket, ends: Ends, ip: IpAddr) -> End
             Step::Queue(None) => return End::Drop,
             Step::Send => {
                 let Some(frame) = next.take() else { continue };
+                let sending = async {
+                    match frame.broken {
+                        None => ws.send(frame.message).await,
+                        Some(broken) => {
+                            strange::send_part(ws.get_mut(), &frame.message, broken).await
+                        }
+                    }
+                };
                 // A peer that does not read blocks this; being ended must still get through.
                 tokio::select! {
                     ended = ended(&mut end) => return ended,
-                    sent = timeout(windows.idle, ws.send(frame.message)) => {
-                        if !matches!(sent, Ok(Ok(()))) {
+                    sent = timeout(windows.idle, sending) => {
+                        if !matches!(sent, Ok(Ok(()))) || frame.broken == Some(Broken::Torn) {
                             return End::Drop;
                         }
                     }

@@ -8,7 +8,8 @@ use toml::{Table, Value};
 use vigia::app::{self, App};
 use vigia::clock::Clock;
 use vigia::config::{Environment, Settings};
-use vigia::simulator::{Limits, ProtocolWindows, Simulator, SimulatorConfig};
+use vigia::domain::credentials::Credentials;
+use vigia::simulator::{Fault, Limits, ProtocolWindows, Simulator, SimulatorConfig};
 
 use super::{NETWORK, Stage};
 
@@ -36,12 +37,17 @@ pub(super) enum Turn {
     Alone(OwnedRwLockWriteGuard<()>),
 }
 
+/// Given the exchange's addresses, of REST and stream, answers those that the service is to use.
+type Front = Box<dyn FnOnce(String, String) -> (String, String)>;
+
 /// What is special about a stage.
 pub struct Script {
     windows: Vec<(&'static str, i64)>,
     limits: Limits,
     dry_run: bool,
     alone: bool,
+    skew_ms: i64,
+    front: Front,
 }
 
 impl Script {
@@ -51,6 +57,8 @@ impl Script {
             limits: Limits::off(),
             dry_run: false,
             alone: false,
+            skew_ms: 0,
+            front: Box::new(|api, stream| (api, stream)),
         }
     }
 
@@ -78,6 +86,21 @@ impl Script {
         self
     }
 
+    /// The exchange's clock is so far ahead of this machine's, from the start.
+    pub fn skewed(mut self, milliseconds: i64) -> Self {
+        self.skew_ms = milliseconds;
+        self
+    }
+
+    /// Between service and exchange stands something.
+    pub fn behind(
+        mut self,
+        front: impl FnOnce(String, String) -> (String, String) + 'static,
+    ) -> Self {
+        self.front = Box::new(front);
+        self
+    }
+
     /// Starts exchange and service.
     pub async fn play(self) -> Stage {
         let playing = Arc::clone(&PLAYING);
@@ -102,31 +125,35 @@ impl Script {
             ..SimulatorConfig::default()
         })
         .unwrap();
+        if self.skew_ms != 0 {
+            let offset_ms = self.skew_ms;
+            let skew = Fault::ClockSkew { offset_ms };
+            simulator.control().inject(skew).unwrap();
+        }
+        let (api, stream) = (self.front)(simulator.api_url(), simulator.stream_url());
         let network = |part: &str| format!("networks.{NETWORK}.{part}");
         let data = folder.path().join("data").display().to_string();
         put(&mut table, "data_dir", Value::String(data));
-        put(
-            &mut table,
-            &network("api_url"),
-            Value::String(simulator.api_url()),
-        );
-        put(
-            &mut table,
-            &network("stream_url"),
-            Value::String(simulator.stream_url()),
-        );
+        put(&mut table, &network("api_url"), Value::String(api));
+        put(&mut table, &network("stream_url"), Value::String(stream));
         let file = folder.path().join("vigia.toml");
         std::fs::write(&file, table.to_string()).unwrap();
         let settings = Settings::load(Some(&file), &Environment(&|_| None)).unwrap();
         app::write_key_file(&settings.key_file()).unwrap();
         let app = App::start(&settings, self.dry_run).await.unwrap();
         let clock = Clock::start();
+        let rest = app::rest_client(&settings, NETWORK, clock).unwrap();
+        if self.skew_ms != 0 {
+            // A refusal is dated, too: it sets the clock.
+            let nobody = Credentials::new("nobody", "", "");
+            rest.running(&nobody).await.unwrap_err();
+        }
         Stage {
             events: app.shared.events.listen(),
             app: Some(app),
             control: simulator.control(),
             _simulator: simulator,
-            rest: app::rest_client(&settings, NETWORK, clock).unwrap(),
+            rest,
             settings,
             clock,
             dry_run: self.dry_run,

@@ -1,0 +1,44 @@
+//! Lines that repeat: the first is told at once, those after it now and then, with their count.
+
+use std::time::Duration;
+
+/// Between two lines that say the same.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// One kind of line.
+#[derive(Debug, Default)]
+pub struct Sampled {
+    told: Option<(String, Duration)>,
+    untold: u64,
+}
+
+impl Sampled {
+    /// One more such line, at this time since the start of the process. Answers for how many it
+    /// stands, if it is to be told. What says something else than the last one is always told.
+    pub fn one_more(&mut self, line: &str, now: Duration) -> Option<u64> {
+        self.untold += 1;
+        let told = self.told.as_ref();
+        if told.is_some_and(|(text, at)| text == line && now < *at + PERIOD) {
+            return None;
+        }
+        self.told = Some((line.to_owned(), now));
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_told_and_of_a_storm_no_more_than_its_count() {
+        let mut sampled = Sampled::default();
+        let at = Duration::from_secs;
+        assert_eq!(sampled.one_more("a", at(0)), Some(1));
+        assert_eq!(sampled.one_more("a", at(1)), None);
+        assert_eq!(sampled.one_more("a", at(9)), None);
+        assert_eq!(sampled.one_more("a", at(10)), Some(3));
+        assert_eq!(sampled.one_more("b", at(10)), Some(1), "other news");
+        assert_eq!(sampled.one_more("a", at(11)), Some(1));
+    }
+}
