@@ -107,7 +107,7 @@ impl BullQueue {
 
 async fn find(queue: &bullmq::Queue, id: &str) -> Result<(bullmq::Job, JobState), QueueError> {
     let not_found = || QueueError::NotFound(id.to_owned());
-    let job = in_time(queue.get_job(id)).await?.ok_or_else(not_found)?;
+    // The state first: a job that is shown as completed must show what it came to.
     let state = match in_time(queue.get_job_state(id)).await? {
         BullState::Delayed => JobState::Delayed,
         BullState::Active => JobState::Active,
@@ -117,6 +117,7 @@ async fn find(queue: &bullmq::Queue, id: &str) -> Result<(bullmq::Job, JobState)
         BullState::Unknown => return Err(not_found()),
         _ => JobState::Waiting,
     };
+    let job = in_time(queue.get_job(id)).await?.ok_or_else(not_found)?;
     Ok((job, state))
 }
 
