@@ -15,6 +15,7 @@ mod killed_at;
 mod killed_at_random;
 mod on_redis;
 mod owner_acts;
+mod part;
 mod point;
 #[allow(dead_code, reason = "who strikes a server plays elsewhere")]
 #[path = "../queue/redis_server.rs"]
