@@ -174,7 +174,7 @@ async fn what_comes_too_late_expires_for_all_to_see() {
     watchman.stop().await;
 }
 
-/// They are handed out before any account has been read for the first time.
+/// They are handed out before their account has been read for the first time.
 async fn what_was_asked_before_the_start_is_done(backend: Backend) {
     const ASKED: usize = 12;
     let scene = Scene::on(backend, &[("queue.poll_ms", 100)]).await;
@@ -184,6 +184,9 @@ async fn what_was_asked_before_the_start_is_done(backend: Backend) {
     for _ in 0..ASKED {
         asked.push(scene.ask(&entry).await);
     }
+    let slow = Fault::DelayReply { ms: 1500 };
+    let slow = slow.on_key(&buyer.key()).on_method("GET").times(4);
+    scene.stage.control.inject(slow).unwrap();
     let watchman = scene.start(1).await;
     for id in &asked {
         let job = scene.ended(id).await;
