@@ -5,7 +5,7 @@ use std::time::Duration;
 use vigia::domain::connection::{Health, Transport};
 use vigia::simulator::Fault;
 
-use crate::story::{Acts, Seen, Tale, UNNOTICED, Whom, script, told};
+use crate::story::{Acts, Seen, Tale, UNNOTICED, Whom, scaled, told};
 
 const fn refused(health: Health) -> Seen {
     Seen {
@@ -45,7 +45,7 @@ async fn a_key_is_revoked_and_its_socket_closed() {
 async fn a_refusal_makes_no_storm() {
     const PAUSE_MS: i64 = 2000;
     const HELD: Duration = Duration::from_millis(5000);
-    let patient = script().with("connection.refused_pause_ms", PAUSE_MS);
+    let patient = scaled().with("connection.refused_pause_ms", PAUSE_MS);
     let mut tale = Tale::begin(patient).await;
     let revoked = Fault::RevokedKey.on_key(&tale.alpha.key);
     tale.stage.control.inject(revoked).unwrap();

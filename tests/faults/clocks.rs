@@ -8,7 +8,7 @@ use vigia::simulator::Fault;
 use vigia::telemetry::Event;
 
 use crate::harness::{CALM, DANGER, Stage, adding};
-use crate::story::{Acts, Seen, Tale, UNNOTICED, Whom, script, status, told};
+use crate::story::{Acts, Seen, Tale, UNNOTICED, Whom, scaled, script, status, told};
 
 /// Nobody notices, and no reading fails.
 const QUIET: Seen = Seen {
@@ -68,7 +68,7 @@ async fn is_blind(stage: &mut Stage) {
 /// done on it.
 #[actix::test]
 async fn a_suspended_machine_does_not_act_on_the_price_it_fell_asleep_with() {
-    let patient = script().with("price.blind_ms", 60_000).alone();
+    let patient = scaled().with("price.blind_ms", 60_000).alone();
     let mut stage = patient.play().await;
     let alpha = stage.trader("alpha").await;
     stage.control.set_price(DANGER).unwrap();

@@ -11,7 +11,7 @@ use vigia::simulator::{Fault, Injection};
 use vigia::telemetry::Event;
 
 use crate::harness::{CALM, DANGER, Script, Stage, adding};
-use crate::story::{script, status, subscribed};
+use crate::story::{scaled, status, subscribed};
 
 const TICKER: &str = "/v3/futures/ticker";
 const PRICES: &str = "futures/inverse/btc_usd/lastPrice";
@@ -22,7 +22,7 @@ fn late(ms: u64) -> Injection {
 
 /// Frames are delayed in order: pongs wait behind prices.
 fn pongs_may_be_late() -> Script {
-    script().with("connection.ping_deadline_ms", 10_000)
+    scaled().with("connection.ping_deadline_ms", 10_000)
 }
 
 /// Ten minutes of a price that does not move, by the numbers of the design, time passed in: no push
@@ -114,7 +114,7 @@ async fn feed_is_replaced(stage: &mut Stage) {
 /// Pongs come, prices do not; the ticker knows better.
 #[actix::test]
 async fn a_frozen_stream_with_a_moving_ticker_is_found_and_replaced() {
-    let mut stage = script().play().await;
+    let mut stage = scaled().play().await;
     let (alpha, _) = stage.guarded("alpha", adding()).await;
     stage.live_over(&alpha, Transport::Websocket).await;
     subscribed(&mut stage, 2).await;

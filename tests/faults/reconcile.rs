@@ -10,7 +10,7 @@ use vigia::simulator::{Fault, Injection, LedgerKind};
 use vigia::telemetry::Event;
 
 use crate::harness::{MARGIN, Stage, Trader, closing};
-use crate::story::script;
+use crate::story::scaled;
 
 const PERIOD_MS: i64 = 2000;
 /// What a busy machine may add.
@@ -19,7 +19,7 @@ const TRADES: &str = "futures/inverse/btc_usd/isolated/trades";
 
 /// A guarded account far from its trigger, served over this transport.
 async fn calm(transport: Transport) -> (Stage, Trader) {
-    let mut stage = script()
+    let mut stage = scaled()
         .with("connection.read_far_ms", PERIOD_MS)
         .play()
         .await;

@@ -6,11 +6,11 @@ use vigia::simulator::{Fault, LedgerKind};
 use vigia::telemetry::Event;
 
 use crate::harness::{DANGER, RUNNING, Stage, Trader, adding, closing};
-use crate::story::script;
+use crate::story::scaled;
 
 /// Alpha has two positions under this guard, of which the first cannot be read from now on.
 async fn half_readable(guard: serde_json::Value) -> (Stage, Trader, PositionId) {
-    let mut stage = script().play().await;
+    let mut stage = scaled().play().await;
     let alpha = stage.trader("alpha").await;
     let other = stage.open(&alpha.credentials, 10).await.id;
     let guard = stage.guard(&alpha, guard).await;

@@ -11,8 +11,9 @@ use vigia::telemetry::Event;
 
 use super::{Stage, Trader};
 
-/// Everything that a story waits for comes within this.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Everything that a story waits for comes within this: the first where windows are shortened, the
+/// second where they may be real.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(240)];
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -45,7 +46,7 @@ impl Stage {
         what: &str,
         mut pick: impl FnMut(&Event) -> Option<T>,
     ) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         let mut next = self.mark;
         loop {
             self.drain();
@@ -71,7 +72,7 @@ impl Stage {
 
     /// Waits until a condition holds.
     pub async fn until(&mut self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while !holds() {
             if Instant::now() > deadline {
                 panic!("missed: {what}; since the mark:\n{}", self.told());
@@ -175,7 +176,7 @@ impl Stage {
 
     /// Waits until the latest execution of an account stands so.
     pub async fn stands(&mut self, trader: &Trader, wanted: State) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while self.states(trader).await.last() != Some(&wanted) {
             if Instant::now() > deadline {
                 let states = self.states(trader).await;
@@ -198,5 +199,13 @@ impl Stage {
     fn told(&mut self) -> String {
         let lines = self.events().iter().map(|event| format!("  {event:?}\n"));
         lines.collect()
+    }
+}
+
+fn patience() -> Duration {
+    let [shortened, real] = PATIENCE;
+    match std::env::var_os("VIGIA_LONG") {
+        Some(_) => real,
+        None => shortened,
     }
 }
