@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::actors::{Account, Shared};
 use crate::domain::connection::Health;
 use crate::domain::execution::State;
+use crate::domain::kill_switch::KillSwitch;
 use crate::domain::maths;
 use crate::domain::position::Side;
 use crate::domain::units::{Price, Sats, Usd};
 use crate::journal::JournalError;
-use crate::queue::JobQueue;
 
 /// A running service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct StatusReport {
     pub uptime_s: u64,
     /// Whether it does everything but send.
     pub dry_run: bool,
+    /// Kill switches that are on.
+    pub kill_switches: Vec<KillSwitch>,
     /// Where its jobs come from.
     pub queue: QueueReport,
     /// Its accounts, by name.
@@ -118,6 +120,7 @@ impl StatusReport {
             pid: std::process::id(),
             uptime_s: shared.clock.mono().as_secs(),
             dry_run: shared.dry_run,
+            kill_switches: shared.store.kill_switches().await?.rows,
             queue: QueueReport::of(shared),
             accounts,
             executions: State::ALL
@@ -140,12 +143,8 @@ impl QueueReport {
         } else {
             health.link.as_str()
         };
-        let backend = match &shared.jobs {
-            JobQueue::Bull(_) => "redis",
-            JobQueue::Table(_) => "database",
-        };
         Self {
-            backend: backend.to_owned(),
+            backend: shared.jobs.backend().to_owned(),
             state: state.to_owned(),
             cause: trouble.map(|(cause, _)| cause.to_owned()),
             lost_ms: lost.and_then(|ms| u64::try_from(ms).ok()),

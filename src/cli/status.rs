@@ -71,6 +71,19 @@ fn print(report: &StatusReport) -> io::Result<()> {
         .collect();
     say(format_args!("executions   {}", counts.join(", ")))?;
     say(jobs(&report.queue))?;
+    for switch in &report.kill_switches {
+        let but = if switch.allows_protective {
+            ", but margin guards and stop-losses"
+        } else {
+            ""
+        };
+        let why = switch.reason.as_deref().unwrap_or("no reason given");
+        say(format_args!(
+            "KILL SWITCH  on for {}{but}, since {}: {why}",
+            switch.reach,
+            super::table::time(switch.since)
+        ))?;
+    }
     for account in &report.accounts {
         print_account(account)?;
     }

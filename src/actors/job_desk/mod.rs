@@ -14,6 +14,7 @@
 mod admit;
 mod check;
 mod plan;
+mod remark;
 mod report;
 mod serve;
 

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::super::shared::{Row, Shared};
 use super::super::work::Work;
 use super::check::{self, Checked};
-use crate::domain::execution::{self, Danger, Decision, Seen, SkipReason, State};
+use super::remark;
+use crate::domain::execution::{self, Danger, Decision, Seen, State};
 use crate::domain::ids::{ExecutionId, PositionId};
-use crate::domain::rules::{Rule, Subject};
+use crate::domain::rules::Subject;
 use crate::journal::{Execution, Filter, FireResult, JournalError, NewExecution, OpenedEpisode};
 use crate::queue::Outcome;
 
@@ -94,6 +94,13 @@ struct Look {
     remarks: Vec<Value>,
 }
 
+impl Considered {
+    fn not_reached(&self, checked: &Checked, seen: Seen) -> Value {
+        let position = self.row.as_ref().map(|row| &row.position);
+        remark::not_reached(&checked.rule, self.position, position, seen)
+    }
+}
+
 /// Evaluates the rule once, now, for all positions or for the one that is asked for.
 fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
     let account = &checked.account;
@@ -169,7 +176,7 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
     for considered in look.considered {
         if !considered.reached {
             plan.remarks
-                .push(not_reached(&checked.rule, &considered, look.seen));
+                .push(considered.not_reached(checked, look.seen));
             continue;
         }
         let id = considered.position;
@@ -194,7 +201,7 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
         let (work, new) = intent(checked, &considered, look.seen, episode);
         let result = journal.fire(new, checked.rule.limits(), now).await;
         if let Err(JournalError::Stopped) = result {
-            plan.remarks.push(held_back(id));
+            plan.remarks.push(remark::held_back(id));
             continue;
         }
         match result.map_err(retry)? {
@@ -203,7 +210,7 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
                 plan.works.push(work);
             }
             FireResult::FiredBefore(execution) => before(shared, &mut plan, execution).await?,
-            limit => plan.remarks.push(limited(id, limit)),
+            limit => plan.remarks.push(remark::limited(id, limit)),
         }
     }
     Ok(plan)
@@ -259,7 +266,7 @@ async fn freeze(
             rows.push(new);
         } else {
             plan.remarks
-                .push(not_reached(&checked.rule, &considered, look.seen));
+                .push(considered.not_reached(checked, look.seen));
         }
     }
     if rows.is_empty() {
@@ -275,7 +282,7 @@ async fn freeze(
                 plan.works.push(work);
             }
             FireResult::FiredBefore(id) => before(shared, &mut plan, id).await?,
-            limit => plan.remarks.push(limited(work.position, limit)),
+            limit => plan.remarks.push(remark::limited(work.position, limit)),
         }
     }
     Ok(plan)
@@ -312,40 +319,4 @@ fn intent(
         Danger::of(rule.kind(), position, seen.price),
     );
     (work, new)
-}
-
-fn not_reached(rule: &Rule, considered: &Considered, seen: Seen) -> Value {
-    if let Rule::AutoEntry(entry) = rule {
-        return json!({
-            "status": "pending", "reason": "price_not_triggered",
-            "currentPrice": seen.price, "triggerPrice": entry.trigger,
-        });
-    }
-    let position = considered.row.as_ref().map(|row| &row.position);
-    let subject = position.map_or(Subject::Market, Subject::Position);
-    let decision = Decision::of(rule, subject, seen);
-    json!({
-        "positionId": considered.position, "status": "skipped", "reason": "condition_not_met",
-        "metric": decision.metric, "metricValue": decision.metric_value,
-        "threshold": decision.threshold, "currentPrice": seen.price,
-    })
-}
-
-fn held_back(position: PositionId) -> Value {
-    json!({ "positionId": position, "status": "skipped", "reason": SkipReason::KillSwitch })
-}
-
-fn limited(position: PositionId, limit: FireResult) -> Value {
-    let until: Option<DateTime<Utc>> = match limit {
-        FireResult::LimitReached { until } => Some(until),
-        _ => None,
-    };
-    let reason = if until.is_some() {
-        "daily_limit"
-    } else {
-        "completed"
-    };
-    json!({
-        "positionId": position, "status": "skipped", "reason": reason, "until": until,
-    })
 }

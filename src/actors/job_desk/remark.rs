@@ -1,0 +1,53 @@
+//! What a job says of a position for which nothing is done.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::domain::execution::{Decision, Seen, SkipReason};
+use crate::domain::ids::PositionId;
+use crate::domain::position::Position;
+use crate::domain::rules::{Rule, Subject};
+use crate::journal::FireResult;
+
+/// The rule is not true now.
+pub(super) fn not_reached(
+    rule: &Rule,
+    id: PositionId,
+    position: Option<&Position>,
+    seen: Seen,
+) -> Value {
+    if let Rule::AutoEntry(entry) = rule {
+        return json!({
+            "status": "pending", "reason": "price_not_triggered",
+            "currentPrice": seen.price, "triggerPrice": entry.trigger,
+        });
+    }
+    let subject = position.map_or(Subject::Market, Subject::Position);
+    let decision = Decision::of(rule, subject, seen);
+    json!({
+        "positionId": id, "status": "skipped", "reason": "condition_not_met",
+        "metric": decision.metric, "metricValue": decision.metric_value,
+        "threshold": decision.threshold, "currentPrice": seen.price,
+    })
+}
+
+/// A kill switch is on.
+pub(super) fn held_back(position: PositionId) -> Value {
+    json!({ "positionId": position, "status": "skipped", "reason": SkipReason::KillSwitch })
+}
+
+/// The automation has acted as often as it may, for a while or at all.
+pub(super) fn limited(position: PositionId, limit: FireResult) -> Value {
+    let until: Option<DateTime<Utc>> = match limit {
+        FireResult::LimitReached { until } => Some(until),
+        _ => None,
+    };
+    let reason = if until.is_some() {
+        "daily_limit"
+    } else {
+        "completed"
+    };
+    json!({
+        "positionId": position, "status": "skipped", "reason": reason, "until": until,
+    })
+}
