@@ -110,11 +110,7 @@ fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
         .read_at
         .filter(|at| now.saturating_sub(*at) < shared.tuning.link.book_blind);
     let asked = checked.payload.position;
-    let knows = rule.is_entry()
-        || match asked {
-            Some(id) => view.knows_of(id),
-            None => view.cross_known,
-        };
+    let knows = rule.is_entry() || asked.map_or(view.cross_known, |id| view.knows_of(id));
     // A cross account that cannot be read for long keeps nobody from guarding the trades.
     if read_at.is_none() || (!knows && check::is_beginning(shared)) {
         let what = format!("the positions of account {name} cannot be read now");
