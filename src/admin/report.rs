@@ -9,7 +9,6 @@ use crate::domain::maths;
 use crate::domain::position::Side;
 use crate::domain::units::{Price, Sats, Usd};
 use crate::journal::JournalError;
-use crate::queue::JobQueue;
 
 /// A running service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -140,12 +139,8 @@ impl QueueReport {
         } else {
             health.link.as_str()
         };
-        let backend = match &shared.jobs {
-            JobQueue::Bull(_) => "redis",
-            JobQueue::Table(_) => "database",
-        };
         Self {
-            backend: backend.to_owned(),
+            backend: shared.jobs.backend().to_owned(),
             state: state.to_owned(),
             cause: trouble.map(|(cause, _)| cause.to_owned()),
             lost_ms: lost.and_then(|ms| u64::try_from(ms).ok()),

@@ -73,6 +73,14 @@ impl JobQueue {
         }
     }
 
+    /// Where the jobs are, in the words of `queue.backend`.
+    pub fn backend(&self) -> &'static str {
+        match self {
+            Self::Bull(_) => "redis",
+            Self::Table(_) => "database",
+        }
+    }
+
     /// Adds a job. One whose own id is known already is not added again.
     ///
     /// # Errors
