@@ -64,14 +64,6 @@ pub enum JobQueue {
 }
 
 impl JobQueue {
-    /// The name of its backend, as it is configured.
-    pub fn backend(&self) -> &'static str {
-        match self {
-            Self::Bull(_) => "redis",
-            Self::Table(_) => "database",
-        }
-    }
-
     /// Takes jobs from now on. The task that serves runs on the current runtime; the consumer owns
     /// it.
     pub fn consume(&self) -> Consumer {
@@ -81,7 +73,7 @@ impl JobQueue {
         }
     }
 
-    /// Its name in configuration and reports.
+    /// Where the jobs are, in the words of `queue.backend`.
     pub fn backend(&self) -> &'static str {
         match self {
             Self::Bull(_) => "redis",

@@ -178,7 +178,7 @@ async fn live_rules_go_on_while_redis_is_away_and_jobs_are_resumed() {
         tokio::time::sleep(Duration::from_millis((round as u64 * 337) % 1500)).await;
 
         outage.end(&mut scene, &network).await;
-        let back = chrono::Utc::now();
+        let back = scene.stage.clock.utc();
         let after = format!("after-{round}");
         insists(&scene.queue, &entry, after.clone()).await.unwrap();
         adding.await.unwrap();

@@ -159,11 +159,11 @@ pub(super) fn is_beginning(shared: &Shared) -> bool {
 
 /// What becomes of a job that cannot be carried out yet. A service that has just begun, and will soon
 /// be able to, costs it none of its attempts.
-pub(super) fn not_yet(shared: &Shared, reason: String) -> Outcome {
+pub(super) fn not_yet(shared: &Shared, reason: impl Into<String>) -> Outcome {
     if is_beginning(shared) {
         Outcome::Later(LOOK_AGAIN)
     } else {
-        Outcome::Retry(reason)
+        Outcome::Retry(reason.into())
     }
 }
 

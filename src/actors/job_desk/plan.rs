@@ -118,8 +118,7 @@ fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
     }
     let price = &account.network.price;
     let Some(seen) = price.usable(now, &shared.tuning.freshness) else {
-        let what = "no source confirms the price now".to_owned();
-        return Err(check::not_yet(shared, what));
+        return Err(check::not_yet(shared, "no source confirms the price now"));
     };
     let mut look = Look {
         seen,
