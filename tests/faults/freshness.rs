@@ -144,7 +144,9 @@ async fn a_frozen_stream_with_a_moving_ticker_is_found_and_replaced() {
 /// It tells everything, three seconds late: as good as nothing.
 #[actix::test]
 async fn a_stream_that_lags_behind_the_ticker_is_replaced() {
-    let mut stage = pongs_may_be_late().play().await;
+    // The first late frame comes before the socket would be deaf.
+    let patient = pongs_may_be_late().with("price.deaf_ms", 5000);
+    let mut stage = patient.play().await;
     let (alpha, _) = stage.guarded("alpha", adding()).await;
     stage.live_over(&alpha, Transport::Websocket).await;
     subscribed(&mut stage, 2).await;

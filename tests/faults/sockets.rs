@@ -20,6 +20,7 @@ const UNDECODABLE: Seen = Seen {
         ("frame.undecodable", "price_feed/sim"),
         ("frame.undecodable", "connection/alpha"),
     ],
+    untold: &["transport.switched"],
     ..DEAF_FEED
 };
 

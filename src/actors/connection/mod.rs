@@ -205,8 +205,11 @@ impl Connection {
             return;
         }
         self.report();
-        let sooner = self.now() + self.shared.tuning.link.read_near;
-        if self.health == Health::Live && self.read_at > sooner && self.is_near() {
+        let (now, near) = (self.now(), self.shared.tuning.link.read_near);
+        let sooner = self.health == Health::Live && self.read_at > now + near && self.is_near();
+        // Timers stand still while the machine is suspended.
+        let overdue = self.reading_since.is_none() && now > self.read_at + BEAT;
+        if sooner || overdue {
             self.read_in(Duration::ZERO, context);
         }
         context.run_later(BEAT, Self::beat);
