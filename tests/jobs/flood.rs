@@ -62,7 +62,8 @@ struct Flood {
 
 impl Flood {
     async fn prepared(backend: Backend) -> Self {
-        let scene = Scene::on(backend, &[("queue.poll_ms", 1000)]).await;
+        // What is looked at must not have been forgotten for the flood's sake.
+        let scene = Scene::on(backend, &[("queue.keep_completed", 2 * FLOOD as i64)]).await;
         let one = scene.player("one").await;
         let mut of_one = vec![];
         for _ in 0..AUTOMATIONS {
