@@ -147,7 +147,7 @@ impl Prepared {
                 rest: rest_client(settings, name, clock)?,
                 price: PriceCell::default(),
                 feed: Slot::new("price feed"),
-                public_rate: RateBudget::new(tuning.public_rate),
+                public_rate: RateBudget::new(tuning.public_rate, clock),
                 sockets: SocketBudget::new(tuning.sockets),
             };
             networks.insert(name.clone(), Arc::new(shared));

@@ -170,17 +170,23 @@ impl PriceFeed {
 
     fn ask_ticker(&mut self, context: &mut Context<Self>) {
         let asked_at = self.now();
-        if let Err(free_at) = self.network.public_rate.spend(Spend::Read, asked_at) {
-            self.ticker_at =
-                Some(free_at.saturating_sub(self.shared.tuning.freshness.ticker_period));
-            return;
-        }
+        let allowance = match self.network.public_rate.spend(Spend::Read, asked_at) {
+            Ok(allowance) => allowance,
+            Err(free_at) => {
+                self.ticker_at =
+                    Some(free_at.saturating_sub(self.shared.tuning.freshness.ticker_period));
+                return;
+            }
+        };
         self.ticker_asked = true;
         self.ticker_at = Some(asked_at);
         let rest = self.network.rest.clone();
         // What comes later confirms nothing of use, and the next request waits for it.
         let within = self.shared.tuning.freshness.blind / 2;
-        let answer = async move { tokio::time::timeout(within, rest.ticker()).await };
+        let answer = async move {
+            let _held = allowance;
+            tokio::time::timeout(within, rest.ticker()).await
+        };
         let taken = move |answer, feed: &mut Self, _: &mut Context<Self>| {
             feed.ticker_asked = false;
             feed.ticker(answer, asked_at);

@@ -14,6 +14,7 @@ use crate::domain::execution::{Action, Before, Danger, Decision, Intent, Reopeni
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::domain::proof::Reading;
 use crate::domain::rules::Rule;
+use crate::exchange::Spend;
 use crate::journal::{Execution, Journal, JournalError, Source};
 
 /// What is to be done next about an execution.
@@ -164,6 +165,15 @@ impl Work {
         }
     }
 
+    /// Judges anew how urgent it is: the price has moved while it waited.
+    pub fn reassess(&mut self, now: Duration) {
+        let view = self.account.view.load();
+        let seen = self.account.network.price.seen(now);
+        if let (Some(row), Some(seen)) = (view.row(self.position), seen) {
+            self.danger = Danger::of(self.decision.rule, Some(&row.position), seen.price);
+        }
+    }
+
     /// Whether a request of it may be on its way, as far as is known here: of what must be looked up
     /// first, nothing is known.
     pub fn is_in_doubt(&self) -> bool {
@@ -180,6 +190,11 @@ impl Work {
             .as_deref()
             .is_some_and(|rule| matches!(Intent::of(rule, fallback), Intent::AddMargin(_)));
         matches!(self.step, Step::Send) && adds && in_doubt.contains(&self.position)
+    }
+
+    /// What its requests are, beside others of the same key.
+    pub fn spend(&self) -> Spend {
+        self.decision.rule.into()
     }
 
     /// Attempts to send that it may take here: a job's attempts are its producer's to choose, and a

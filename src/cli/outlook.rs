@@ -106,12 +106,17 @@ async fn price(prepared: &Prepared, network: &Arc<NetworkShared>) -> Result<Pric
     let mut refusal = String::new();
     for _ in 0..TRIES {
         // Counted, so that the price feed does not ask again within the same second.
-        while let Err(free_at) = network
-            .public_rate
-            .spend(Spend::Read, prepared.clock.mono())
-        {
-            tokio::time::sleep_until(prepared.clock.instant(free_at)).await;
-        }
+        let _held = loop {
+            let spent = network
+                .public_rate
+                .spend(Spend::Read, prepared.clock.mono());
+            match spent {
+                Ok(allowance) => break allowance,
+                Err(free_at) => {
+                    tokio::time::sleep_until(prepared.clock.instant(free_at)).await;
+                }
+            }
+        };
         match network.rest.ticker().await {
             Ok(ticker) => return Ok(ticker.last),
             Err(error) if error.is_retryable() => refusal = error.to_string(),

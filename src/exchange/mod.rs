@@ -13,6 +13,7 @@ mod sockets;
 mod stream;
 mod text;
 mod tls;
+mod window;
 mod wire;
 
 pub use clock::ExchangeClock;
@@ -22,7 +23,7 @@ pub use parse::{
     AccountReading, ClosedTrade, CrossOrder, CrossReading, Frame, OpenOrder, OpenOrders, Running,
     Ticker, Transfer, UnreadableTrade,
 };
-pub use rate::{RateBudget, RateLimit, Spend};
+pub use rate::{Allowance, RateBudget, RateLimit, Spend};
 pub use rest::{FoundTrade, NewCrossOrder, NewTrade, Rest, StopLoss};
 pub use sockets::{SocketBudget, SocketLimits, SocketPermit};
 pub use stream::{Cause, Socket, SocketEvent, SocketPlan, StreamWindows, Topic};

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use vigia::exchange::{Class, RateBudget, RateLimit, Spend};
+use vigia::exchange::{Class, RateBudget, RateLimit, Rest, Spend};
 use vigia::simulator::Fault;
 
 use crate::scripted::Scripted;
 use crate::stage::{KEY, Stage, who};
 
-fn budget(window: Duration) -> RateBudget {
-    RateBudget::new(RateLimit {
+fn budget(window: Duration, rest: &Rest) -> RateBudget {
+    let limit = RateLimit {
         requests: 2,
         kept_for_commands: 1,
         window,
-    })
+    };
+    RateBudget::new(limit, *rest.clock().local())
 }
 
 /// Longer than anything waits for a place in it.
@@ -25,10 +26,10 @@ const ACCOUNT: &str = "GET /account";
 async fn a_second_signature_is_spent_and_not_made_where_nothing_is_left() {
     let stage = Stage::set().await;
     stage.control.inject(Fault::RevokedKey.on_key(KEY)).unwrap();
-    let budget = budget(ENDLESS);
+    let budget = budget(ENDLESS, &stage.rest);
     let rest = stage.rest.spending(budget.clone());
     let now = || stage.rest.clock().local().mono();
-    budget.spend(Spend::Read, now()).unwrap();
+    drop(budget.spend(Spend::Read, now()).unwrap());
     let error = rest.account(&stage.who).await.unwrap_err();
     assert_eq!(error.class, Class::Unauthorized);
     assert_eq!(stage.asked(ACCOUNT), 2, "the first, and one signed anew");
@@ -44,9 +45,9 @@ async fn a_second_signature_waits_for_its_place() {
     const WINDOW: Duration = Duration::from_millis(400);
     let stage = Stage::set().await;
     stage.control.inject(Fault::RevokedKey.on_key(KEY)).unwrap();
-    let budget = budget(WINDOW);
+    let budget = budget(WINDOW, &stage.rest);
     let began = stage.rest.clock().local().mono();
-    budget.spend_many(2, Spend::Command, began).unwrap();
+    drop(budget.spend_many(2, Spend::Guard, began).unwrap());
     let rest = stage.rest.spending(budget);
     let error = rest.account(&stage.who).await.unwrap_err();
     assert_eq!(error.class, Class::Unauthorized, "{error}");
@@ -61,9 +62,9 @@ async fn a_second_page_is_spent_and_not_read_where_nothing_is_left() {
         r#"{"data":[{"id":"00000000-0000-0000-0000-000000000001","amount":5,"time":"2026-10-26T16:30:43Z"}],"nextCursor":"more"}"#,
     );
     let script = Scripted::answering([page; 3]).await;
-    let budget = budget(ENDLESS);
+    let budget = budget(ENDLESS, &script.rest);
     let now = script.rest.clock().local().mono();
-    budget.spend(Spend::Read, now).unwrap();
+    drop(budget.spend(Spend::Read, now).unwrap());
     let rest = script.rest.spending(budget);
     let since = "2026-10-26T16:00:00Z".parse().unwrap();
     let error = rest.cross_transfers_since(&who(), since).await.unwrap_err();

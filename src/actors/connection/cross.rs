@@ -34,15 +34,19 @@ impl Connection {
         if denied || !due || self.reading_cross {
             return;
         }
-        if let Err(free_at) = self.account.rate.spend(Spend::Read, now) {
-            self.read_cross_later(free_at.saturating_sub(now), context);
-            return;
-        }
+        let allowance = match self.account.rate.spend(Spend::Read, now) {
+            Ok(allowance) => allowance,
+            Err(free_at) => {
+                self.read_cross_later(free_at.saturating_sub(now), context);
+                return;
+            }
+        };
         self.reading_cross = true;
         // Also where it fails: it must not take the tokens of what else is to be read.
         self.cross_read_at = Some(now);
         let account = Arc::clone(&self.account);
         let answer = async move {
+            let _held = allowance;
             let (rest, who) = (&account.rest, &account.credentials);
             rest.cross_position(who).await
         };

@@ -33,14 +33,18 @@ impl Connection {
             // Its answer schedules the next one; an earlier wish is kept by `read_at`.
             return;
         }
-        if let Err(free_at) = self.account.rate.spend(Spend::Read, now) {
-            let pause = free_at.saturating_sub(now).max(Duration::from_millis(1));
-            self.read_timer = Some(context.run_later(pause, Self::read));
-            return;
-        }
+        let allowance = match self.account.rate.spend(Spend::Read, now) {
+            Ok(allowance) => allowance,
+            Err(free_at) => {
+                let pause = free_at.saturating_sub(now).max(Duration::from_millis(1));
+                self.read_timer = Some(context.run_later(pause, Self::read));
+                return;
+            }
+        };
         self.reading_since = Some(self.shared.clock.awake());
         let account = Arc::clone(&self.account);
         let answer = async move {
+            let _held = allowance;
             failpoint::linger("connection.reading", &account.tag.name).await;
             account.rest.running(&account.credentials).await
         };
@@ -181,12 +185,18 @@ impl Connection {
         if !due {
             return;
         }
-        if let Err(free_at) = self.account.rate.spend(Spend::Read, now) {
-            self.read_balance_later(free_at.saturating_sub(now), context);
-            return;
-        }
+        let allowance = match self.account.rate.spend(Spend::Read, now) {
+            Ok(allowance) => allowance,
+            Err(free_at) => {
+                self.read_balance_later(free_at.saturating_sub(now), context);
+                return;
+            }
+        };
         let account = Arc::clone(&self.account);
-        let answer = async move { account.rest.account(&account.credentials).await };
+        let answer = async move {
+            let _held = allowance;
+            account.rest.account(&account.credentials).await
+        };
         let taken = move |answer, connection: &mut Self, _: &mut Context<Self>| {
             if let Ok(crate::exchange::AccountReading { balance }) = answer {
                 connection.balance = Some(balance);

@@ -6,7 +6,6 @@ use crate::domain::execution::{Action, Intent};
 use crate::domain::position::MarginMode;
 use crate::domain::rules::Rule;
 use crate::domain::units::{Sats, Usd};
-use crate::exchange::Spend;
 use crate::telemetry::Event;
 
 /// The balance to decide on. A reduction of a trade closes first and pays afterwards: where nobody
@@ -27,9 +26,12 @@ pub(super) async fn balance(
     let reduces =
         !is_cross && matches!(Intent::of(rule, work.decision.fallback), Intent::Reduce(_));
     let now = shared.clock.mono();
-    if known.is_some() || !reduces || work.account.rate.spend(Spend::Command, now).is_err() {
+    if known.is_some() || !reduces {
         return known;
     }
+    let Ok(_held) = work.account.rate.spend(work.spend(), now) else {
+        return known;
+    };
     let (rest, who) = (&work.account.rest, &work.account.credentials);
     let reading = rest.account(who).await.ok()?;
     Some(reading.balance)

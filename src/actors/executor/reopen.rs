@@ -9,7 +9,7 @@ use super::super::work::{Step, Work};
 use super::{Next, record, send, store_failed};
 use crate::domain::execution::{Action, Before, Reopening, SkipReason, State};
 use crate::domain::units::Sats;
-use crate::exchange::{Class, ExchangeError, Spend};
+use crate::exchange::{Class, ExchangeError};
 use crate::journal::{Began, Refusal};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
@@ -50,9 +50,10 @@ pub(super) async fn reopen(shared: &Shared, work: Work, kept: Reopening) -> Next
     let Some(price) = usable else {
         return Next::again_soon(shared, work);
     };
-    if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
-        return Next::again(work, free_at);
-    }
+    let _held = match work.account.rate.spend(work.spend(), now) {
+        Ok(allowance) => allowance,
+        Err(free_at) => return Next::again(work, free_at),
+    };
     let valid = kept.with_valid_stops(price);
     if valid.left_out != kept.left_out {
         shared.events.emit(Event::Alarm {

@@ -15,7 +15,7 @@ use crate::domain::execution::{
 };
 use crate::domain::position::MarginMode;
 use crate::domain::units::Sats;
-use crate::exchange::{Class, ExchangeError, Spend};
+use crate::exchange::{Class, ExchangeError};
 use crate::journal::{Began, Refusal};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
@@ -98,9 +98,10 @@ pub(super) async fn send(shared: &Shared, work: Work) -> Next {
 /// Reads the isolated trades, which confirms the book, or the cross account.
 async fn read_first(shared: &Shared, work: Work, mode: MarginMode) -> Next {
     let now = shared.clock.mono();
-    if let Err(free_at) = work.account.rate.spend(Spend::Command, now) {
-        return Next::again(work, free_at);
-    }
+    let _held = match work.account.rate.spend(work.spend(), now) {
+        Ok(allowance) => allowance,
+        Err(free_at) => return Next::again(work, free_at),
+    };
     let (rest, who) = (&work.account.rest, &work.account.credentials);
     let read = match mode {
         MarginMode::Cross => {
@@ -149,9 +150,10 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
         _ => 1,
     };
     let now = shared.clock.mono();
-    if let Err(free_at) = work.account.rate.spend_many(cost, Spend::Command, now) {
-        return Next::again(work, free_at);
-    }
+    let _held = match work.account.rate.spend_many(cost, work.spend(), now) {
+        Ok(allowance) => allowance,
+        Err(free_at) => return Next::again(work, free_at),
+    };
     if let Action::CrossOpen(opening) = action
         && let Err(error) = set_leverage(&work, opening.leverage).await
     {

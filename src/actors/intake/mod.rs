@@ -33,6 +33,8 @@ use crate::telemetry::Event;
 
 /// How soon unfinished executions are read again after the store refused.
 const STORE_RETRY: Duration = Duration::from_millis(250);
+/// How old the order of what waits may be: each look at it costs as much as waits.
+const ORDER_AGE: Duration = Duration::from_millis(20);
 /// How often executors are looked after.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -65,6 +67,8 @@ pub struct Intake {
     busy: HashMap<AccountId, usize>,
     seats: Vec<Seat>,
     recovery: recover::Recovery,
+    /// When it was last judged how urgent each is that waits.
+    assessed_at: Duration,
     draining: bool,
 }
 
@@ -79,6 +83,7 @@ impl Intake {
             busy: HashMap::new(),
             seats: vec![],
             recovery: recover::Recovery::default(),
+            assessed_at: Duration::ZERO,
             draining: false,
         }
     }
@@ -92,6 +97,7 @@ impl Intake {
     /// Hands out what waits: the most endangered of an idle account first.
     fn dispatch(&mut self, context: &mut Context<Self>) {
         let in_doubt = self.in_doubt();
+        self.assess();
         while !self.draining {
             let next = self
                 .waiting
@@ -118,6 +124,18 @@ impl Intake {
             if let Some(child) = &taken.child {
                 child.addr().do_send(Run(work));
             }
+        }
+    }
+
+    /// What waits may have come nearer to liquidation than what was nearer when it began to wait.
+    fn assess(&mut self) {
+        let now = self.shared.clock.mono();
+        if now < self.assessed_at + ORDER_AGE {
+            return;
+        }
+        self.assessed_at = now;
+        for work in &mut self.waiting {
+            work.reassess(now);
         }
     }
 

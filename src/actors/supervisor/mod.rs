@@ -317,7 +317,7 @@ impl Supervisor {
             if supervisor.stopping || supervisor.shared.accounts.load().contains_key(&id) {
                 return;
             }
-            let rate = RateBudget::new(supervisor.shared.tuning.key_rate);
+            let rate = RateBudget::new(supervisor.shared.tuning.key_rate, supervisor.shared.clock);
             let account = Arc::new(Account {
                 tag: AccountTag {
                     id: id.clone(),

@@ -13,13 +13,16 @@ use super::Rest;
 use crate::domain::credentials::Credentials;
 use crate::exchange::answer::{date, read_bounded, retry_after, transport, unreadable};
 use crate::exchange::error::{Class, Effect, ExchangeError, Reached, Rights};
-use crate::exchange::rate::Spend;
+use crate::exchange::rate::{Allowance, Spend};
 use crate::exchange::{sign, wire};
 use crate::failpoint;
 
 /// A request that nobody foresaw waits for its place in the key's budget at most so long: over a
 /// window of the exchange, and short beside the deadlines of whoever waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A request that nobody foresaw, until it was answered.
+pub(super) struct Unforeseen(#[allow(dead_code)] Option<Allowance>);
 
 pub(super) struct Call<'a> {
     method: Method,
@@ -103,12 +106,12 @@ impl Rest {
         match first {
             Err(error) if error.class == Class::Unauthorized => {
                 let later = Class::Retryable { after: None };
-                if !self.spend_one_more().await {
+                let Some(_held) = self.spend_one_more().await else {
                     return Err(ExchangeError {
                         class: later,
                         ..error
                     });
-                }
+                };
                 let now = self.clock.now();
                 if call.effect == Effect::Repeats && now - at > self.sign_anew_within {
                     return Err(ExchangeError {
@@ -122,21 +125,22 @@ impl Rest {
         }
     }
 
-    /// Spends a request that the caller could not foresee, after a short wait if need be; false
+    /// Spends a request that the caller could not foresee, after a short wait if need be; nothing
     /// where none is free so soon. Also a read takes what is kept for commands: it completes what
     /// was begun, perhaps the proof of one.
-    pub(super) async fn spend_one_more(&self) -> bool {
+    pub(super) async fn spend_one_more(&self) -> Option<Unforeseen> {
         let Some(budget) = &self.budget else {
-            return true;
+            return Some(Unforeseen(None));
         };
         let asked = self.clock.local().mono();
         loop {
             let now = self.clock.local().mono();
-            let Err(free_at) = budget.spend(Spend::Command, now) else {
-                return true;
+            let free_at = match budget.spend(Spend::Guard, now) {
+                Ok(allowance) => return Some(Unforeseen(Some(allowance))),
+                Err(free_at) => free_at,
             };
             if free_at > asked + LONGEST_WAIT {
-                return false;
+                return None;
             }
             tokio::time::sleep(free_at.saturating_sub(now)).await;
         }

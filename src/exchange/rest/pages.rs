@@ -33,14 +33,16 @@ impl Rest {
         let from = since.to_rfc3339_opts(SecondsFormat::Millis, true);
         let from = format!("?from={}&limit={PAGE}", encoded(&from));
         let mut cursor: Option<String> = None;
+        // Until the next one is asked for.
+        let mut _held;
         for page in 0..MOST_PAGES {
-            if page > 0 && !self.spend_one_more().await {
-                return Err(ExchangeError {
+            if page > 0 {
+                _held = self.spend_one_more().await.ok_or_else(|| ExchangeError {
                     class: Class::Retryable { after: None },
                     status: None,
                     code: None,
                     message: "no request is left for the next page".to_owned(),
-                });
+                })?;
             }
             let query = match &cursor {
                 None => from.clone(),

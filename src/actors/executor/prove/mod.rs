@@ -19,7 +19,7 @@ use super::{Next, record, reopen, send, store_failed};
 use crate::domain::execution::{Action, Before, NOT_APPLIED, UNAVAILABLE};
 use crate::domain::position::Position;
 use crate::domain::proof::Verdict;
-use crate::exchange::{ClosedTrade, ExchangeError, Rest, Spend};
+use crate::exchange::{ClosedTrade, ExchangeError, Rest};
 
 pub(super) use cross::{flipped, turned};
 
@@ -80,9 +80,10 @@ pub(super) async fn prove(shared: &Shared, work: Work) -> Next {
     };
     let now = shared.clock.mono();
     let budget = &work.account.rate;
-    if let Err(free_at) = budget.spend_many(readings(action), Spend::Command, now) {
-        return Next::again(work, free_at);
-    }
+    let _held = match budget.spend_many(readings(action), work.spend(), now) {
+        Ok(allowance) => allowance,
+        Err(free_at) => return Next::again(work, free_at),
+    };
     let doubt = Doubt {
         action,
         before,
