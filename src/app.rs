@@ -2,6 +2,7 @@
 
 mod claim;
 mod jobs;
+mod sockets;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::actors::{NetworkShared, Parts, PriceCell, Shared, Stop, Supervisor};
 use crate::clock::Clock;
 use crate::config::{Settings, Tuning};
-use crate::exchange::{ExchangeClock, RateBudget, Rest, SocketBudget};
+use crate::exchange::{ExchangeClock, KeyRates, RateBudget, Rest};
 use crate::queue::JobQueue;
 use crate::store::folder::DataFolder;
 use crate::store::{Lost, Store, Vault};
@@ -99,7 +100,8 @@ pub fn rest_client(settings: &Settings, network: &str, clock: Clock) -> Result<R
             known.join(", ")
         )
     })?;
-    let rest = Rest::new(Arc::new(network), ExchangeClock::new(clock))?;
+    let egress = settings.egress().first().copied();
+    let rest = Rest::from_address(egress, Arc::new(network), ExchangeClock::new(clock))?;
     Ok(rest.within_safety(settings.tuning().proof.margin_of_safety))
 }
 
@@ -141,14 +143,17 @@ impl Prepared {
         let (folder, store, right) = claim::claim(settings, clock, otherwise).await?;
         let tuning = settings.tuning();
         let mut networks = HashMap::new();
+        let mut budgets = sockets::Budgets::new(settings, &store, clock).await?;
         for name in settings.networks.keys() {
+            let network = settings.network(name)?;
             let shared = NetworkShared {
-                network: settings.network(name)?,
+                sockets: budgets.of(&network.stream_host()),
+                network,
                 rest: rest_client(settings, name, clock)?,
                 price: PriceCell::default(),
                 feed: Slot::new("price feed"),
                 public_rate: RateBudget::new(tuning.public_rate, clock),
-                sockets: SocketBudget::new(tuning.sockets),
+                key_rates: KeyRates::new(tuning.key_rate, clock),
             };
             networks.insert(name.clone(), Arc::new(shared));
         }

@@ -5,8 +5,10 @@
 
 mod layers;
 mod queue;
+mod sections;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,11 +22,16 @@ use crate::domain::proof::ProofWindows;
 use crate::domain::restart::RestartPolicy;
 use crate::exchange::{Network, RateLimit, SocketLimits, StreamWindows};
 use crate::store::LeaseTerms;
-use crate::telemetry::LogFormat;
 
 use layers::{lay_over, parse, set};
 
+use sections::{
+    ConnectionSettings, ExecutionSettings, HealthSettings, LimitSettings, PriceSettings,
+    StopSettings, SupervisionSettings,
+};
+
 pub use queue::{QueueBackend, QueueSettings};
+pub use sections::{AdminSettings, LogSettings, NetworkSettings, StoreSettings, VaultSettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -81,97 +88,6 @@ pub struct Settings {
     stop: StopSettings,
     pub admin: AdminSettings,
     pub log: LogSettings,
-}
-
-macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($(#[$key:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        #[allow(missing_docs)] // each key is explained in config/default.toml
-        pub struct $name { $($(#[$key])* pub $field: $type),* }
-    };
-}
-
-section! {
-    /// `[store]`
-    StoreSettings { url: String, timeout_ms: u64 }
-}
-section! {
-    /// `[vault]`
-    VaultSettings { key_file: PathBuf }
-}
-section! {
-    /// `[networks.*]`
-    NetworkSettings { api_url: String, stream_url: String, #[serde(default)] ca_file: PathBuf }
-}
-section! {
-    /// `[limits]`
-    LimitSettings {
-        requests_per_second: usize,
-        kept_for_commands: usize,
-        public_requests_per_second: usize,
-        sockets: usize,
-        new_sockets_per_hour: usize,
-        logins_per_minute: usize,
-        second_ms: u64,
-    }
-}
-section! {
-    /// `[connection]`
-    ConnectionSettings {
-        read_near_ms: u64,
-        read_far_ms: u64,
-        refused_pause_ms: u64,
-        failing_ms: u64,
-        stuck_ms: u64,
-        ping_period_ms: u64,
-        ping_deadline_ms: u64,
-    }
-}
-section! {
-    /// `[price]`
-    PriceSettings { quiet_ms: u64, ticker_period_ms: u64, blind_ms: u64, deaf_ms: u64 }
-}
-section! {
-    /// `[execution]`
-    ExecutionSettings {
-        live: usize,
-        stuck_ms: u64,
-        request_validity_ms: u64,
-        proof_safety_ms: u64,
-        between_readings_ms: u64,
-        attempts: u32,
-        retry_ms: u64,
-    }
-}
-section! {
-    /// `[supervision]`
-    SupervisionSettings {
-        most_deaths: usize,
-        window_ms: u64,
-        quarantine_ms: u64,
-        first_delay_ms: u64,
-        longest_delay_ms: u64,
-        reset_after_ms: u64,
-        refresh_ms: u64,
-    }
-}
-section! {
-    /// `[health]`
-    HealthSettings { period_ms: u64, every_account: usize }
-}
-section! {
-    /// `[stop]`
-    StopSettings { deadline_ms: u64 }
-}
-section! {
-    /// `[admin]`
-    AdminSettings { listen: String }
-}
-section! {
-    /// `[log]`
-    LogSettings { format: LogFormat, filter: String }
 }
 
 /// Where values come from besides the file.
@@ -253,6 +169,12 @@ impl Settings {
                 self.limits.public_requests_per_second as u64,
             ),
             ("limits.second_ms", self.limits.second_ms),
+            ("limits.minute_ms", self.limits.minute_ms),
+            ("limits.hour_ms", self.limits.hour_ms),
+            (
+                "connection.reconnect_first_ms",
+                self.connection.reconnect_first_ms,
+            ),
             ("connection.read_near_ms", self.connection.read_near_ms),
             ("connection.read_far_ms", self.connection.read_far_ms),
             ("connection.ping_period_ms", self.connection.ping_period_ms),
@@ -303,6 +225,11 @@ impl Settings {
             return Ok(network);
         }
         network.trusting(&addresses.ca_file)
+    }
+
+    /// Addresses of this machine to reach the exchange from; none: the system chooses.
+    pub fn egress(&self) -> &[IpAddr] {
+        &self.limits.egress
     }
 
     /// The database: the one configured, or the one in the data folder.
@@ -360,6 +287,10 @@ impl Settings {
                 open: limits.sockets,
                 new_per_hour: limits.new_sockets_per_hour,
                 logins_per_minute: limits.logins_per_minute,
+                hour: ms(limits.hour_ms),
+                minute: ms(limits.minute_ms),
+                kept: ms(limits.socket_kept_ms),
+                lingers: ms(limits.socket_lingers_ms),
             },
             stream: StreamWindows {
                 ping_period: ms(link.ping_period_ms),
@@ -372,6 +303,10 @@ impl Settings {
                 refused_pause: ms(link.refused_pause_ms),
                 failing: ms(link.failing_ms),
                 stuck: ms(link.stuck_ms),
+                socket_curve: Curve {
+                    first: ms(link.reconnect_first_ms),
+                    most: ms(link.reconnect_longest_ms),
+                },
                 ..LinkWindows::default()
             },
             freshness: Freshness {
@@ -468,7 +403,8 @@ mod tests {
         assert_eq!(tuning.stream, StreamWindows::default());
         assert_eq!(tuning.key_rate, RateLimit::per_key());
         assert_eq!(tuning.public_rate, RateLimit::public());
-        assert_eq!(tuning.sockets.open, SocketLimits::default().open - 1);
+        assert_eq!(tuning.sockets, SocketLimits::default());
+        assert!(settings.egress().is_empty());
         assert_eq!(settings.database_url(), "sqlite://data/vigia.db?mode=rwc");
         assert_eq!(settings.key_file(), Path::new("data/master.key"));
     }

@@ -12,6 +12,7 @@ mod m0005_owners;
 mod m0006_jobs;
 mod m0007_leases;
 mod m0008_successions;
+mod m0009_socket_attempts;
 mod m0010_kill_switches;
 
 use sea_orm_migration::prelude::*;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_jobs::Migration),
             Box::new(m0007_leases::Migration),
             Box::new(m0008_successions::Migration),
+            Box::new(m0009_socket_attempts::Migration),
             Box::new(m0010_kill_switches::Migration),
         ]
     }

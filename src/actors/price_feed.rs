@@ -23,13 +23,16 @@ use crate::domain::levels::{Level, Levels};
 use crate::domain::price::LastPrice;
 use crate::domain::units::Price;
 use crate::exchange::{
-    ExchangeError, Frame, Socket, SocketEvent, SocketPlan, Spend, Ticker, Topic,
+    ExchangeError, Frame, Socket, SocketEvent, SocketPermit, SocketPlan, Spend, Ticker, Topic,
 };
+use crate::store::StoreError;
 use crate::supervision::failpoint;
 use crate::telemetry::{Event, Sampled};
 
 /// How often freshness and socket are looked after.
 const BEAT: Duration = Duration::from_millis(100);
+/// How soon a socket is asked for again after the store refused to note the attempt.
+const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Registers a level, in place of the one of the same key. It is answered by one
 /// [`LevelReached`] when a price reaches it, at once if one already has.
@@ -73,6 +76,8 @@ pub struct PriceFeed {
     socket_opened_at: Duration,
     socket_failures: u32,
     connect_at: Duration,
+    /// An attempt is being written down.
+    noting: bool,
     ticker_at: Option<Duration>,
     ticker_asked: bool,
     failed_tickers: Sampled,
@@ -93,6 +98,7 @@ impl PriceFeed {
             socket_opened_at: Duration::ZERO,
             socket_failures: 0,
             connect_at: Duration::ZERO,
+            noting: false,
             ticker_at: None,
             ticker_asked: false,
             failed_tickers: Sampled::default(),
@@ -113,7 +119,7 @@ impl PriceFeed {
         if self.socket.is_some() && self.last.is_deaf(self.socket_opened_at, now, &freshness) {
             self.lost("silent", "the ticker moves, the socket does not".to_owned());
         }
-        if self.socket.is_none() && now >= self.connect_at {
+        if self.socket.is_none() && !self.noting && now >= self.connect_at {
             self.connect(context);
         }
         let due = self
@@ -126,16 +132,38 @@ impl PriceFeed {
     }
 
     fn connect(&mut self, context: &mut Context<Self>) {
-        let now = self.now();
-        let permit = match self.network.sockets.open(false, now) {
+        let permit = match self.network.sockets.for_prices() {
             Ok(permit) => permit,
             Err(free_at) => {
                 self.connect_at = free_at;
                 return;
             }
         };
+        self.noting = true;
+        let shared = Arc::clone(&self.shared);
+        let noting = async move {
+            let noted = shared.note_attempt(&permit).await;
+            (noted, permit)
+        };
+        let noted = |(noted, permit): (Result<(), StoreError>, SocketPermit),
+                     feed: &mut Self,
+                     context: &mut Context<Self>| {
+            feed.noting = false;
+            match noted {
+                Ok(()) => feed.open(permit, context),
+                Err(error) => {
+                    permit.unused();
+                    tracing::error!(event = "store.failed", %error, "a socket waits");
+                    feed.connect_at = feed.now() + STORE_RETRY;
+                }
+            }
+        };
+        context.spawn(actix::fut::wrap_future::<_, Self>(noting).map(noted));
+    }
+
+    fn open(&mut self, permit: SocketPermit, context: &mut Context<Self>) {
         self.socket_number += 1;
-        self.socket_opened_at = now;
+        self.socket_opened_at = self.now();
         let plan = SocketPlan {
             credentials: None,
             topics: vec![Topic::LastPrice],

@@ -21,10 +21,12 @@ use crate::domain::position::Position;
 use crate::domain::price::{Freshness, LastPrice};
 use crate::domain::rules::Lineage;
 use crate::domain::units::{Price, Sats};
-use crate::exchange::{ExchangeClock, Network, RateBudget, Rest, SocketBudget};
+use crate::exchange::{
+    ExchangeClock, KeyRates, Network, RateBudget, Rest, SocketBudget, SocketPermit,
+};
 use crate::journal::Journal;
 use crate::queue::{self, JobQueue};
-use crate::store::Store;
+use crate::store::{SocketAttempt, Store, StoreError};
 use crate::supervision::Slot;
 use crate::telemetry::{AccountTag, Events};
 
@@ -111,6 +113,22 @@ impl Shared {
     pub fn level_key(&self) -> u64 {
         self.next_key.fetch_add(1, Ordering::Relaxed)
     }
+
+    /// Writes down that a socket is about to be opened; it may be opened when that stands.
+    ///
+    /// # Errors
+    /// As every write to the store.
+    pub async fn note_attempt(&self, permit: &SocketPermit) -> Result<(), StoreError> {
+        let attempt = permit.attempt();
+        let attempt = SocketAttempt {
+            host: attempt.host.as_ref().to_owned(),
+            egress: attempt.egress,
+            login: attempt.login,
+            made_at: self.clock.utc(),
+        };
+        let kept = self.tuning.sockets.hour;
+        self.store.note_socket_attempt(attempt, kept).await
+    }
 }
 
 /// What the accounts of one network share.
@@ -125,7 +143,9 @@ pub struct NetworkShared {
     pub feed: Slot<PriceFeed>,
     /// Public requests of this machine's address.
     pub public_rate: RateBudget,
-    /// Sockets of this machine's address.
+    /// Requests of each key.
+    pub key_rates: KeyRates,
+    /// Sockets of this machine's addresses.
     pub sockets: SocketBudget,
 }
 

@@ -313,6 +313,8 @@ impl Link {
         self.socket = SocketState::Down;
         let pause = match cause {
             "auth" => windows.refused_pause,
+            // Given up for another account: its turn will come.
+            "displaced" => windows.socket_curve.first,
             _ => windows.socket_curve.delay(self.socket_failures, roll),
         };
         self.socket_failures = self.socket_failures.saturating_add(1);

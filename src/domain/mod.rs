@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod kill_switch;
 pub mod levels;
 pub mod maths;
+pub mod nearness;
 pub mod position;
 pub mod price;
 pub mod proof;

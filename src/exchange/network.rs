@@ -81,6 +81,13 @@ impl Network {
         self.api.path()
     }
 
+    /// Where sockets go: host and port.
+    pub fn stream_host(&self) -> String {
+        let host = self.stream.host_str().unwrap_or_default();
+        let port = self.stream.port_or_known_default().unwrap_or_default();
+        format!("{host}:{port}")
+    }
+
     /// The stream's address.
     pub fn stream_url(&self) -> &str {
         self.stream.as_str()

@@ -1,9 +1,11 @@
 //! Rate and socket limits, as fixed windows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use serde::Serialize;
 
 /// Keys or addresses remembered per limiter; past that, finished windows are forgotten first,
 /// and then all: a flood of invented keys must not grow memory.
@@ -72,6 +74,22 @@ impl Limits {
     }
 }
 
+/// How often more was asked than any way of counting allows: in windows that slide, which contain
+/// every fixed one. What is asked beyond a limit counts here, also where it was not refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Violations {
+    /// Authenticated requests of a key.
+    pub rest_per_key: u64,
+    /// Public requests of an address.
+    pub rest_per_ip: u64,
+    /// Sockets open at once.
+    pub sockets: u64,
+    /// New sockets.
+    pub new_sockets: u64,
+    /// Authentications.
+    pub authentications: u64,
+}
+
 /// One fixed window: it starts with its first use.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
@@ -96,11 +114,32 @@ impl Window {
     }
 }
 
+/// A window that slides: when each of its last uses was, as many as are allowed.
+#[derive(Debug, Default)]
+struct Sliding(VecDeque<Duration>);
+
+impl Sliding {
+    /// Notes a use; whether there were too many in the window that ends with it.
+    fn note(&mut self, limit: Limit, now: Duration) -> bool {
+        let too_soon = self.0.len() >= limit.count as usize
+            && self
+                .0
+                .front()
+                .is_none_or(|first| now < *first + limit.window);
+        self.0.push_back(now);
+        if self.0.len() > limit.count as usize {
+            self.0.pop_front();
+        }
+        too_soon
+    }
+}
+
 /// Windows by key or address.
 #[derive(Debug)]
 struct Windows<K> {
     limit: Option<Limit>,
-    by_key: HashMap<K, Window>,
+    by_key: HashMap<K, (Window, Sliding)>,
+    violations: u64,
 }
 
 impl<K: Hash + Eq> Windows<K> {
@@ -108,6 +147,7 @@ impl<K: Hash + Eq> Windows<K> {
         Windows {
             limit,
             by_key: HashMap::new(),
+            violations: 0,
         }
     }
 
@@ -117,16 +157,14 @@ impl<K: Hash + Eq> Windows<K> {
         };
         if self.by_key.len() >= MAX_WINDOWS {
             self.by_key
-                .retain(|_, window| now < window.start + limit.window);
+                .retain(|_, (window, _)| now < window.start + limit.window);
             if self.by_key.len() >= MAX_WINDOWS {
                 self.by_key.clear();
             }
         }
-        self.by_key
-            .entry(key)
-            .or_default()
-            .take(limit, now)
-            .map(|_| ())
+        let (window, sliding) = self.by_key.entry(key).or_default();
+        self.violations += u64::from(sliding.note(limit, now));
+        window.take(limit, now).map(|_| ())
     }
 }
 
@@ -137,6 +175,7 @@ pub(super) struct Limiter {
     ips: Windows<IpAddr>,
     connects: Windows<IpAddr>,
     authentications: Windows<IpAddr>,
+    sockets_refused: u64,
 }
 
 impl Limiter {
@@ -146,7 +185,22 @@ impl Limiter {
             ips: Windows::new(limits.rest_per_ip),
             connects: Windows::new(limits.new_sockets_per_ip),
             authentications: Windows::new(limits.authentications_per_ip),
+            sockets_refused: 0,
         }
+    }
+
+    pub(super) fn violations(&self) -> Violations {
+        Violations {
+            rest_per_key: self.keys.violations,
+            rest_per_ip: self.ips.violations,
+            sockets: self.sockets_refused,
+            new_sockets: self.connects.violations,
+            authentications: self.authentications.violations,
+        }
+    }
+
+    pub(super) fn refuse_socket(&mut self) {
+        self.sockets_refused += 1;
     }
 
     pub(super) fn take_key(&mut self, key: &str, now: Duration) -> Result<(), Duration> {
@@ -186,6 +240,22 @@ mod tests {
         assert_eq!(window.take(limit, at(6000)), Ok(0));
         assert_eq!(window.take(limit, at(6200)), Err(at(100)));
         assert_eq!(window.take(limit, at(6300)), Ok(1));
+    }
+
+    #[test]
+    fn a_burst_across_two_fixed_windows_is_seen() {
+        let limit = Limit {
+            count: 2,
+            window: Duration::from_secs(1),
+        };
+        let mut windows = Windows::new(Some(limit));
+        let at = Duration::from_millis;
+        for ms in [0, 900, 1000, 1899] {
+            assert_eq!(windows.take("key", at(ms)), Ok(()));
+        }
+        assert_eq!(windows.violations, 1, "three from 900 to 1899");
+        assert_eq!(windows.take("key", at(2000)), Ok(()));
+        assert_eq!(windows.violations, 1);
     }
 
     #[test]

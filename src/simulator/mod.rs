@@ -50,7 +50,7 @@ pub use control::{
 };
 pub use faults::{Fault, Injection};
 pub use ledger::{LedgerEntry, LedgerKind, LedgerSource};
-pub use limits::{Limit, Limits};
+pub use limits::{Limit, Limits, Violations};
 pub use pacing::{Cadence, ParsePacingError, Speed};
 pub use start::{Simulator, SimulatorError};
 pub use tape::{Candle, Tape, TapeError, WalkConfig};

@@ -36,6 +36,8 @@ pub(super) struct Counts {
     pub(super) requests: BTreeMap<String, u64>,
     /// Answers by status; requests that got no answer are not in it.
     pub(super) statuses: BTreeMap<u16, u64>,
+    /// Authenticated requests by key, of accounts that there are.
+    pub(super) by_key: BTreeMap<String, u64>,
 }
 
 /// Settings that do not change while running.
@@ -227,6 +229,14 @@ impl World {
 
     pub(super) fn is_restarting(&self) -> bool {
         self.clock.elapsed() < *lock(&self.restarting_until)
+    }
+
+    /// Counts an authenticated request, where its account exists: invented keys must not grow the
+    /// table.
+    pub(super) fn count_request_of(&self, key: &str) {
+        if lock(&self.engine).accounts.contains_key(key) {
+            *lock(&self.counts).by_key.entry(key.to_owned()).or_default() += 1;
+        }
     }
 
     pub(super) fn count_request(&self, label: String) {

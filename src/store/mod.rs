@@ -19,6 +19,7 @@ mod migrate;
 mod owners;
 mod postgres;
 mod rows;
+mod socket_attempts;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -49,6 +50,7 @@ pub use lease::{Lease, LeaseTerms, Lost};
 pub use migrate::MigrationReport;
 pub use owners::{Claim, Claimant, Epoch, Owner};
 pub use rows::Listed;
+pub use socket_attempts::SocketAttempt;
 pub use vault::{Vault, VaultError};
 pub use writer::QUEUE;
 

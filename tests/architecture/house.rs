@@ -8,26 +8,17 @@ use crate::{assert_none, assert_one};
 /// Lines that a file may have without what is for tests alone.
 const MOST_LINES: usize = 350;
 
-/// Files that are too long, and the length beyond which they must be split before anything is
-/// added. One that has become short enough must leave this list.
-const TOO_LONG: [(&str, usize); 2] = [
-    ("src/actors/supervisor/mod.rs", 475),
-    ("src/config.rs", 470),
-];
-
 /// Dependencies that need a C library or a second TLS.
 const UNWANTED: [&str; 4] = ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl-sys"];
 
 fn too_long(tree: &Tree) -> Vec<String> {
     let mut violations = vec![];
     for (path, code) in tree.code() {
-        let owed = TOO_LONG.iter().find(|(file, _)| *file == path);
-        let most = owed.map_or(MOST_LINES, |(_, most)| *most);
-        if code.lines > most {
-            violations.push(format!("{path}: {} lines, {most} at most", code.lines));
-        }
-        if owed.is_some() && code.lines <= MOST_LINES {
-            violations.push(format!("{path}: is short enough: take it off the list"));
+        if code.lines > MOST_LINES {
+            violations.push(format!(
+                "{path}: {} lines, {MOST_LINES} at most",
+                code.lines
+            ));
         }
     }
     violations
@@ -214,12 +205,6 @@ fn a_long_file_is_seen_and_tests_do_not_count() {
     );
     let tested = format!("fn f() {{}}\n#[cfg(test)]\nmod tests {{\n{long}}}");
     assert_none(too_long(&Tree::of(&[("src/store/x.rs", &tested)])));
-    let (owed, most) = TOO_LONG[0];
-    assert_one(&too_long(&Tree::of(&[(owed, "")])), "take it off the list");
-    assert_one(
-        &too_long(&Tree::of(&[(owed, &"\n".repeat(most + 1))])),
-        "at most",
-    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
+use vigia::domain::ids::AccountId;
 use vigia::domain::units::Sats;
 use vigia::exchange::{
     Cause, Frame, Socket, SocketBudget, SocketEvent, SocketLimits, SocketPlan, StreamWindows, Topic,
@@ -20,8 +21,8 @@ const ALL: [Topic; 3] = [
 
 fn open(stage: &Stage, topics: &[Topic]) -> (Socket, Receiver<SocketEvent>) {
     let clock = stage.rest.clock().clone();
-    let now = clock.local().mono();
-    let permit = SocketBudget::new(SocketLimits::default()).open(true, now);
+    let budget = SocketBudget::new("sim", SocketLimits::default(), &[], *clock.local());
+    let permit = budget.for_account(&AccountId::new("ours"), None);
     let plan = SocketPlan {
         credentials: Some(Arc::new(stage.who.clone())),
         topics: topics.to_vec(),

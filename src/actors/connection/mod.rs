@@ -15,6 +15,7 @@ mod cross;
 mod frames;
 mod learned;
 mod reading;
+mod socket;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,13 +25,12 @@ use actix::prelude::*;
 
 use super::automation::{AutomationPlan, BookChanged};
 use super::shared::{Account, CrossAccount, Row, Shared, View};
-use super::socket_stream::events;
 use crate::domain::book::{Book, CrossBook};
 use crate::domain::connection::{Effect, Event as LinkEvent, Health, Link, Sight};
 use crate::domain::ids::AutomationId;
 use crate::domain::position::Position;
 use crate::domain::units::Sats;
-use crate::exchange::{Socket, SocketPlan, Topic, UnreadableTrade};
+use crate::exchange::{Socket, UnreadableTrade};
 use crate::supervision::failpoint;
 use crate::telemetry::{Event, Sampled};
 use automations::Automated;
@@ -71,6 +71,9 @@ pub struct Connection {
     socket: Option<Socket>,
     socket_number: u64,
     undecodable: Sampled,
+    socket_timer: Option<SpawnHandle>,
+    /// An attempt is being written down.
+    noting: bool,
     automations: HashMap<AutomationId, Automated>,
 }
 
@@ -101,6 +104,8 @@ impl Connection {
             socket: None,
             socket_number: 0,
             undecodable: Sampled::default(),
+            socket_timer: None,
+            noting: false,
             automations: plans.into_iter().map(automated).collect(),
         }
     }
@@ -121,9 +126,7 @@ impl Connection {
             match effect {
                 Effect::ReadNow => self.read_in(Duration::ZERO, context),
                 Effect::ReadIn(pause) => self.read_in(pause, context),
-                Effect::ConnectIn(pause) => {
-                    context.run_later(pause, Self::connect);
-                }
+                Effect::ConnectIn(pause) => self.connect_in(pause, context),
                 Effect::DropSocket => self.forget_socket(),
                 Effect::Switched {
                     from,
@@ -150,46 +153,6 @@ impl Connection {
         }
     }
 
-    fn connect(&mut self, context: &mut Context<Self>) {
-        if self.link.has_socket() {
-            return;
-        }
-        let now = self.now();
-        let permit = match self.account.network.sockets.open(true, now) {
-            Ok(permit) => permit,
-            Err(free_at) => {
-                context.run_later(free_at.saturating_sub(now), Self::connect);
-                return;
-            }
-        };
-        self.socket_number += 1;
-        let plan = SocketPlan {
-            credentials: Some(Arc::clone(&self.account.credentials)),
-            topics: vec![
-                Topic::IsolatedTrades,
-                Topic::CrossOrders,
-                Topic::CrossPosition,
-            ],
-        };
-        let network = &self.account.network;
-        let (socket, receiver) = Socket::open(
-            &network.network,
-            plan,
-            network.exchange_clock().clone(),
-            self.shared.tuning.stream,
-            permit,
-        );
-        self.socket = Some(socket);
-        context.add_stream(events(self.socket_number, receiver));
-        self.step(LinkEvent::SocketOpening, context);
-    }
-
-    fn forget_socket(&mut self) {
-        self.socket = None;
-        // What the old socket still says is no news.
-        self.socket_number += 1;
-    }
-
     fn beat(&mut self, context: &mut Context<Self>) {
         let stuck = self.shared.tuning.link.stuck;
         if self
@@ -204,6 +167,7 @@ impl Connection {
             context.stop();
             return;
         }
+        self.yield_socket(context);
         self.report();
         let (now, near) = (self.now(), self.shared.tuning.link.read_near);
         let sooner = self.health == Health::Live && self.read_at > now + near && self.is_near();

@@ -10,40 +10,29 @@
 //!   safe.
 //! - Stop: intake first, executors get their deadline, then connections, feeds, audit log.
 
+mod accounts;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod desired;
+mod stopping;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::prelude::*;
-use arc_swap::ArcSwap;
 
-use super::connection::{Connection, FeedStarted, Plans};
-use super::intake::{Drain, Intake, Served};
-use super::job_desk::{CloseDesk, JobDesk};
-use super::shared::{Account, Shared, View};
+use super::connection::{Connection, FeedStarted};
+use super::intake::Intake;
+use super::job_desk::JobDesk;
+use super::shared::{Shared, View};
 use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed};
 use crate::domain::connection::{Health, Transport};
 use crate::domain::ids::AccountId;
 use crate::domain::restart::{Tenure, Verdict};
-use crate::exchange::RateBudget;
-use crate::store::{self, StoreError};
-use crate::supervision::{Child, ChildExit, OwnerGone, Slot, Ward, parent, start};
-use crate::telemetry::{AccountTag, Event};
-use desired::{Desired, desired};
+use crate::supervision::{Child, ChildExit, OwnerGone, Ward, parent, start};
+use crate::telemetry::Event;
 
-/// How often a stopping service looks whether its executions have ended.
-const DRAIN_BEAT: Duration = Duration::from_millis(10);
-
-/// So many looks in a row that find nothing in hand mean that all has ended.
-const DRAIN_CALM: u32 = 3;
-
-/// Stops taking work and lets running executions end. Answers how many were still in hand when the
-/// deadline came.
-#[derive(Message)]
-#[rtype(result = "usize")]
-pub struct Stop;
+pub use stopping::Stop;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Part {
@@ -234,135 +223,6 @@ impl Supervisor {
             });
         }
     }
-
-    fn refresh(&mut self, context: &mut Context<Self>) {
-        if self.stopping {
-            return;
-        }
-        let shared = Arc::clone(&self.shared);
-        let reading = async move { desired(&shared.store).await };
-        let read = |desired: Result<(Desired, Vec<String>), StoreError>,
-                    supervisor: &mut Self,
-                    context: &mut Context<Self>| {
-            match desired {
-                Ok((desired, unusable)) => {
-                    for text in unusable {
-                        supervisor.tell_once(text);
-                    }
-                    supervisor.follow(desired, context);
-                }
-                Err(error) => tracing::error!(event = "store.failed", %error),
-            }
-            context.run_later(supervisor.shared.tuning.refresh, Self::refresh);
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(reading).map(read));
-    }
-
-    fn tell_once(&mut self, text: String) {
-        if self.told.insert(text.clone()) {
-            tracing::error!(event = "config.unusable", "{text}");
-        }
-    }
-
-    /// Ends what should no longer run, starts what should, and passes on what changed.
-    fn follow(&mut self, desired: Desired, context: &mut Context<Self>) {
-        let gone: Vec<_> = self
-            .shared
-            .accounts
-            .load()
-            .keys()
-            .filter(|id| !desired.accounts.contains_key(*id))
-            .cloned()
-            .collect();
-        for id in gone {
-            self.end_account(&id);
-        }
-        for (id, (stored, plans)) in desired.accounts {
-            if !self.shared.accounts.load().contains_key(&id) {
-                self.plans.insert(id.clone(), plans);
-                self.add_account(stored, context);
-            } else if self.plans.get(&id) != Some(&plans) {
-                self.plans.insert(id.clone(), plans.clone());
-                if let Some(connection) = self.connections.get(&id) {
-                    connection.addr().do_send(Plans(plans));
-                }
-            }
-        }
-    }
-
-    fn add_account(&mut self, stored: store::Account, context: &mut Context<Self>) {
-        let Some(network) = self.shared.networks.get(&stored.network).cloned() else {
-            let known: Vec<_> = self.shared.networks.keys().map(String::as_str).collect();
-            self.tell_once(format!(
-                "account {}: its network {} is not configured; known are {}",
-                stored.name,
-                stored.network,
-                known.join(", ")
-            ));
-            return;
-        };
-        let shared = Arc::clone(&self.shared);
-        let id = stored.id.clone();
-        let unsealing = async move { shared.store.credentials(&id).await };
-        let unsealed = move |credentials, supervisor: &mut Self, context: &mut Context<Self>| {
-            let credentials = match credentials {
-                Ok(credentials) => Arc::new(credentials),
-                Err(error) => {
-                    let error: StoreError = error;
-                    supervisor.tell_once(format!("account {}: {error}", stored.name));
-                    return;
-                }
-            };
-            let id = stored.id.clone();
-            if supervisor.stopping || supervisor.shared.accounts.load().contains_key(&id) {
-                return;
-            }
-            let rate = RateBudget::new(supervisor.shared.tuning.key_rate, supervisor.shared.clock);
-            let account = Arc::new(Account {
-                tag: AccountTag {
-                    id: id.clone(),
-                    name: stored.name.as_str().into(),
-                },
-                user: stored.user_id.clone(),
-                rest: network.rest.spending(rate.clone()),
-                network,
-                credentials,
-                rate,
-                view: ArcSwap::default(),
-                lineage: ArcSwap::default(),
-                connection: Slot::new("connection"),
-            });
-            supervisor.shared.accounts.rcu(|accounts| {
-                let mut accounts = (**accounts).clone();
-                accounts
-                    .entry(id.clone())
-                    .or_insert_with(|| Arc::clone(&account));
-                accounts
-            });
-            let network = stored.network.clone();
-            if !supervisor.feeds.contains_key(&network) {
-                supervisor.start_part(Part::Feed(network), context);
-            }
-            supervisor.start_part(Part::Connection(id.clone()), context);
-            // An intake that is being restarted finds the account served.
-            supervisor.shared.intake.tell(Served(id));
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(unsealing).map(unsealed));
-    }
-
-    fn end_account(&mut self, id: &AccountId) {
-        let part = Part::Connection(id.clone());
-        let name = self.name(&part);
-        self.wards.remove(&name);
-        self.clear_slot(&part);
-        self.plans.remove(id);
-        self.shared.accounts.rcu(|accounts| {
-            let mut accounts = (**accounts).clone();
-            accounts.remove(id);
-            accounts
-        });
-        tracing::info!(event = "actor.stopped", actor = name);
-    }
 }
 
 impl Actor for Supervisor {
@@ -425,86 +285,6 @@ impl Handler<ChildExit> for Supervisor {
                 supervisor.start_part(part, context);
             }
         });
-    }
-}
-
-impl Handler<Stop> for Supervisor {
-    type Result = ResponseActFuture<Self, usize>;
-
-    fn handle(&mut self, _: Stop, _: &mut Context<Self>) -> Self::Result {
-        self.stopping = true;
-        self.shared.intake.tell(Drain);
-        let shared = Arc::clone(&self.shared);
-        let draining = async move {
-            let deadline = shared.clock.mono() + shared.tuning.stop_deadline;
-            // Jobs first: what runs is settled with the queue, what has not begun is handed back.
-            // Where the desk is being restarted, their leases run out.
-            let closing = shared.job_desk.ask(CloseDesk(shared.tuning.stop_deadline));
-            let _ = tokio::time::timeout(shared.tuning.stop_deadline, closing).await;
-            // What was given out just before may not be in hand yet.
-            let mut calm = 0;
-            while calm < DRAIN_CALM && shared.clock.mono() < deadline {
-                tokio::time::sleep(DRAIN_BEAT).await;
-                calm = if shared.in_hand.is_empty() {
-                    calm + 1
-                } else {
-                    0
-                };
-            }
-            shared.in_hand.len()
-        };
-        let drained = |left, supervisor: &mut Self, context: &mut Context<Self>| {
-            supervisor.connections.clear();
-            supervisor.feeds.clear();
-            supervisor.job_desk = None;
-            supervisor.intake = None;
-            supervisor.audit_log = None;
-            supervisor.health_reporter = None;
-            context.stop();
-            left
-        };
-        Box::pin(actix::fut::wrap_future::<_, Self>(draining).map(drained))
-    }
-}
-
-#[cfg(feature = "failpoints")]
-mod crash {
-    use super::*;
-    use crate::actors::connection::CrashAutomation;
-    use crate::domain::ids::AutomationId;
-    use crate::supervision::failpoint::{Crash, Place};
-
-    /// Crashes an actor by the name it has in logs.
-    #[derive(Message)]
-    #[rtype(result = "()")]
-    pub struct CrashActor(pub String, pub Place);
-
-    impl Handler<CrashActor> for Supervisor {
-        type Result = ();
-
-        fn handle(&mut self, CrashActor(actor, place): CrashActor, _: &mut Context<Self>) {
-            let crash = Crash(place);
-            match self.wards.get(&actor).map(|(part, _)| part) {
-                Some(Part::AuditLog) => drop(self.shared.audit_log.tell(crash)),
-                Some(Part::HealthReporter) => drop(self.shared.health.tell(crash)),
-                Some(Part::Intake) => drop(self.shared.intake.tell(crash)),
-                Some(Part::JobDesk) => drop(self.shared.job_desk.tell(crash)),
-                Some(Part::Feed(network)) => drop(self.shared.networks[network].feed.tell(crash)),
-                Some(Part::Connection(id)) => {
-                    if let Some(child) = self.connections.get(id) {
-                        child.addr().do_send(crash);
-                    }
-                }
-                None => {
-                    let id = AutomationId::new(actor.trim_start_matches("automation/"));
-                    for connection in self.connections.values() {
-                        connection
-                            .addr()
-                            .do_send(CrashAutomation(id.clone(), place));
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Spent by danger: while a request of a guard waits for its place, nothing lesser takes it; and
 //! reads leave a part of each window to commands at all times.
 
+mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use std::time::Duration;
 use super::window::Window;
 use crate::clock::Clock;
 use crate::domain::rules::RuleKind;
+
+pub use keys::KeyRates;
 
 /// What a request is for; the greatest goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

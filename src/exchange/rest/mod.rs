@@ -13,6 +13,7 @@ mod pages;
 mod public;
 mod stops;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,11 +54,24 @@ impl Rest {
     /// # Errors
     /// Where no TLS can be set up on this machine.
     pub fn new(network: Arc<Network>, clock: ExchangeClock) -> Result<Self, ExchangeError> {
+        Self::from_address(None, network, clock)
+    }
+
+    /// A client that sends from this address of the machine.
+    ///
+    /// # Errors
+    /// As [`Rest::new`].
+    pub fn from_address(
+        egress: Option<IpAddr>,
+        network: Arc<Network>,
+        clock: ExchangeClock,
+    ) -> Result<Self, ExchangeError> {
         let mut client = reqwest::Client::builder()
             .user_agent(concat!("vigia/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)
             .timeout(ANSWER_WITHIN)
+            .local_address(egress)
             .tcp_nodelay(true)
             .tls_backend_preconfigured(ClientConfig::clone(network.tls()));
         if network.api_url().starts_with("http:") {

@@ -2,19 +2,21 @@
 //! was asked, and then delivers frames; it judges itself by answers to its pings. Whatever ends it
 //! is told once, with its cause; sessions do not survive it.
 
+mod connect;
 mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::parse::Frame;
 use super::sockets::SocketPermit;
 use super::text::tidy;
 use super::{ExchangeClock, Network};
 use crate::domain::credentials::Credentials;
-use session::{Lost, live};
+use connect::connect;
+use session::{Lost, Session};
 
 /// Frames that wait for their actor. When it is full the socket is not read, until the exchange
 /// gives the socket up: then the book is read again, so nothing is lost.
@@ -126,16 +128,10 @@ pub struct SocketPlan {
     pub topics: Vec<Topic>,
 }
 
-/// A socket's task. Dropped, the socket is closed.
+/// A socket. Dropped, it is closed, and its place is free as soon as the exchange knows.
 #[derive(Debug)]
 pub struct Socket {
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _held: oneshot::Sender<()>,
 }
 
 impl Socket {
@@ -145,16 +141,43 @@ impl Socket {
         plan: SocketPlan,
         clock: ExchangeClock,
         windows: StreamWindows,
-        permit: SocketPermit,
+        mut permit: SocketPermit,
     ) -> (Self, mpsc::Receiver<SocketEvent>) {
         let (events, receiver) = mpsc::channel(FRAMES_WAITING);
+        let (held, given_up) = oneshot::channel();
         let network = network.clone();
-        let task = tokio::spawn(async move {
-            let Err(Lost(cause, detail)) = live(&network, &plan, &clock, windows, &events).await;
-            // The place is free before anybody hears of the end and asks for one.
-            drop(permit);
-            let _ = events.send(SocketEvent::Lost(cause, tidy(&detail))).await;
+        tokio::spawn(async move {
+            let connected = connect(&network, windows, &mut permit).await;
+            let mut session = match connected {
+                Ok(ws) => Session::new(ws, clock, windows, events.clone()),
+                Err(lost) => {
+                    // The place is free before anybody hears of the end and asks for one.
+                    drop(permit);
+                    tell(lost, &events).await;
+                    return;
+                }
+            };
+            tokio::select! {
+                biased;
+                // Nobody hears what it says any more.
+                _ = given_up => {}
+                ended = session.live(&plan, &mut permit) => {
+                    let Err(lost) = ended;
+                    if lost.0 == Cause::Limit {
+                        permit.limited();
+                    }
+                    tell(lost, &events).await;
+                }
+            }
+            drop(events);
+            if session.close().await {
+                permit.gone();
+            }
         });
-        (Self { task }, receiver)
+        (Self { _held: held }, receiver)
     }
+}
+
+async fn tell(Lost(cause, detail): Lost, events: &mpsc::Sender<SocketEvent>) {
+    let _ = events.send(SocketEvent::Lost(cause, tidy(&detail))).await;
 }

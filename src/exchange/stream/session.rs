@@ -1,88 +1,32 @@
-//! What happens on one socket, from the connection to whatever ends it.
+//! What happens on a connected socket, until whatever ends it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-};
 
+use super::connect::Ws;
 use super::{Cause, SocketEvent, SocketPlan, StreamWindows, Topic};
 use crate::domain::credentials::Credentials;
+use crate::exchange::sockets::SocketPermit;
 use crate::exchange::text::tidy;
-use crate::exchange::{ExchangeClock, Network, parse, sign, wire};
+use crate::exchange::{ExchangeClock, parse, sign, wire};
 
-/// No frame the exchange has reason to send is longer.
-const MOST_BYTES: usize = 1 << 20;
 const PING: &str = "ping";
+/// Who does not answer a goodbye for so long may go on counting the socket.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why there is no socket any more.
 pub(super) struct Lost(pub Cause, pub String);
 
-type Ws = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-pub(super) async fn live(
-    network: &Network,
-    plan: &SocketPlan,
-    clock: &ExchangeClock,
-    windows: StreamWindows,
-    events: &mpsc::Sender<SocketEvent>,
-) -> Result<std::convert::Infallible, Lost> {
-    let mut session = Session {
-        ws: connect(network, windows).await?,
-        clock: clock.clone(),
-        windows,
-        events: events.clone(),
-    };
-    session.measure_clock().await?;
-    if let Some(credentials) = &plan.credentials {
-        session.login(credentials).await?;
-    }
-    session.subscribe(&plan.topics).await?;
-    session.tell(SocketEvent::Ready).await?;
-    session.listen().await
-}
-
-async fn connect(network: &Network, windows: StreamWindows) -> Result<Ws, Lost> {
-    // The default read buffer costs twenty times the memory of a connection.
-    let config = WebSocketConfig::default()
-        .read_buffer_size(4096)
-        .write_buffer_size(0)
-        .max_write_buffer_size(64 << 10)
-        .max_message_size(Some(MOST_BYTES))
-        .max_frame_size(Some(MOST_BYTES));
-    let tls = Connector::Rustls(Arc::clone(network.tls()));
-    let url = network.stream_url();
-    let connecting = connect_async_tls_with_config(url, Some(config), true, Some(tls));
-    match timeout(windows.answer_within, connecting).await {
-        Err(_) => Err(Lost(Cause::Refused, "no connection in time".to_owned())),
-        Ok(Ok((ws, _))) => Ok(ws),
-        Ok(Err(WsError::Http(answer))) => {
-            let status = answer.status();
-            let cause = if status == 429 {
-                Cause::Limit
-            } else {
-                Cause::Refused
-            };
-            Err(Lost(
-                cause,
-                format!("the upgrade was answered with {status}"),
-            ))
-        }
-        Ok(Err(error)) => Err(Lost(Cause::Refused, error.to_string())),
-    }
-}
-
-struct Session {
+/// One connected socket.
+pub(super) struct Session {
     ws: Ws,
     clock: ExchangeClock,
     windows: StreamWindows,
@@ -90,6 +34,47 @@ struct Session {
 }
 
 impl Session {
+    pub(super) fn new(
+        ws: Ws,
+        clock: ExchangeClock,
+        windows: StreamWindows,
+        events: mpsc::Sender<SocketEvent>,
+    ) -> Self {
+        Self {
+            ws,
+            clock,
+            windows,
+            events,
+        }
+    }
+
+    /// Logs in, subscribes and listens, until something ends that.
+    pub(super) async fn live(
+        &mut self,
+        plan: &SocketPlan,
+        permit: &mut SocketPermit,
+    ) -> Result<std::convert::Infallible, Lost> {
+        self.measure_clock().await?;
+        if let Some(credentials) = &plan.credentials {
+            permit.logs_in();
+            let answer = self.login(credentials).await;
+            permit.login_answered();
+            answer?;
+        }
+        self.subscribe(&plan.topics).await?;
+        self.tell(SocketEvent::Ready).await?;
+        self.listen().await
+    }
+
+    /// Says goodbye; whether the other side has ended the connection too.
+    pub(super) async fn close(mut self) -> bool {
+        let closing = async {
+            let _ = self.ws.close(None).await;
+            while let Some(Ok(_)) = self.ws.next().await {}
+        };
+        timeout(CLOSE_WITHIN, closing).await.is_ok()
+    }
+
     async fn measure_clock(&mut self) -> Result<(), Lost> {
         let asked = self.clock.local().mono();
         let answer = self.ask("time", None::<()>).await?;

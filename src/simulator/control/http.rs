@@ -199,6 +199,7 @@ fn state(control: &Control) -> Value {
             "finished": *control.world.tape_finished.borrow(),
         },
         "sockets": control.sockets(),
+        "violations": control.violations(),
         "requests": requests.by_route,
         "statuses": requests.by_status.iter()
             .map(|(status, number)| (status.to_string(), json!(number)))

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::config::AccountConfig;
 use super::faults::{Fault, Injection};
 use super::ledger::LedgerEntry;
+use super::limits::Violations;
 use super::money::Price;
 use super::stream::{self, End, Topic};
 use super::wire::{CrossOrderView, CrossPositionView, TradeView};
@@ -206,6 +207,17 @@ impl Control {
             by_route: counts.requests,
             by_status: counts.statuses,
         }
+    }
+
+    /// Authenticated requests of a key so far, whatever was answered.
+    pub fn requests_of(&self, key: &str) -> u64 {
+        let counts = lock(&self.world.counts);
+        counts.by_key.get(key).copied().unwrap_or(0)
+    }
+
+    /// What exceeded the limits that the simulator was started with.
+    pub fn violations(&self) -> Violations {
+        lock(&self.world.limiter).violations()
     }
 
     /// The sockets that are open.

@@ -181,6 +181,9 @@ fn process(world: &World, route: Option<&Route>, request: &Request) -> Result<Va
     };
     let now = world.clock.elapsed();
     let key = request.header("lnm-access-key").unwrap_or_default();
+    if let Access::Scope(_) = route.access {
+        world.count_request_of(key);
+    }
     let waited = match route.access {
         Access::Public => lock(&world.limiter).take_ip(request.ip, now),
         Access::Scope(_) => lock(&world.limiter).take_key(key, now),

@@ -55,6 +55,7 @@ pub(in crate::simulator) async fn run(world: Arc<World>, io: Upgraded, ip: IpAdd
     let mut ws = WebSocketStream::from_raw_socket(valve, Role::Server, Some(config)).await;
     let ends = lock(&world.hub).register(ip, world.settings.limits.sockets_per_ip);
     let Some(ends) = ends else {
+        lock(&world.limiter).refuse_socket();
         close(&mut ws, 1008, "too many connections").await;
         return;
     };

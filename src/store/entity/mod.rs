@@ -8,4 +8,5 @@ pub(crate) mod automation;
 pub(crate) mod execution;
 pub(crate) mod kill_switch;
 pub(crate) mod owner;
+pub(crate) mod socket_attempt;
 pub(crate) mod succession;
