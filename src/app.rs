@@ -6,7 +6,7 @@ mod sockets;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix::{Arbiter, System};
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Settings, Tuning};
 use crate::exchange::{ExchangeClock, KeyRates, RateBudget, Rest};
 use crate::queue::JobQueue;
-use crate::store::folder::DataFolder;
+use crate::store::folder::{DataFolder, SIGN_OF_LIFE};
 use crate::store::{Lost, Store, Vault};
 use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start, watchdog};
 use crate::telemetry::Events;
@@ -142,18 +142,23 @@ impl Prepared {
         let clock = Clock::start();
         let (folder, store, right) = claim::claim(settings, clock, otherwise).await?;
         let tuning = settings.tuning();
+        folder.live();
+        let window = tuning.key_rate.window;
+        let silent_until = clock.mono() + folder.aftermath(window, clock.utc());
         let mut networks = HashMap::new();
         let mut budgets = sockets::Budgets::new(settings, &store, clock).await?;
         for name in settings.networks.keys() {
             let network = settings.network(name)?;
+            let public_rate = RateBudget::new(tuning.public_rate, clock);
+            public_rate.silence(silent_until);
             let shared = NetworkShared {
                 sockets: budgets.of(&network.stream_host()),
                 network,
                 rest: rest_client(settings, name, clock)?,
                 price: PriceCell::default(),
                 feed: Slot::new("price feed"),
-                public_rate: RateBudget::new(tuning.public_rate, clock),
-                key_rates: KeyRates::new(tuning.key_rate, clock),
+                public_rate,
+                key_rates: KeyRates::new(tuning.key_rate, clock, silent_until),
             };
             networks.insert(name.clone(), Arc::new(shared));
         }
@@ -197,6 +202,7 @@ impl Prepared {
         let limits = watchdog::Limits::default();
         let watchdog = actix_rt::spawn(watchdog::watch(pulse, clock, limits));
         let keeper = actix_rt::spawn(self.right.clone().keep(shared.store.clone()));
+        let folder = Arc::new(self.folder);
         let (end, ended) = oneshot::channel();
         let root = Arc::clone(&shared);
         let supervisor = start(
@@ -215,8 +221,18 @@ impl Prepared {
             watchdog,
             right: self.right,
             keeper,
-            _folder: self.folder,
+            signs: actix_rt::spawn(say_that_it_lives(Arc::downgrade(&folder))),
+            _folder: folder,
         }
+    }
+}
+
+/// For the next process: what this one asked of the exchange in its last second still counts there.
+async fn say_that_it_lives(folder: Weak<DataFolder>) {
+    while let Some(folder) = folder.upgrade() {
+        folder.live();
+        drop(folder);
+        tokio::time::sleep(SIGN_OF_LIFE).await;
     }
 }
 
@@ -239,8 +255,9 @@ pub struct App {
     watchdog: JoinHandle<()>,
     right: Right,
     keeper: JoinHandle<Lost>,
+    signs: JoinHandle<()>,
     // Held for as long as the service runs.
-    _folder: DataFolder,
+    _folder: Arc<DataFolder>,
 }
 
 impl App {
@@ -278,6 +295,7 @@ impl App {
             .join()
             .map_err(|_| anyhow!("the trading thread ended by a panic"))?;
         self.watchdog.abort();
+        self.signs.abort();
         self.keeper.abort();
         self.right.give_back(&self.shared.store).await;
         self.shared.store.close().await;

@@ -2,14 +2,19 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 const LOCK_FILE: &str = "vigia.lock";
 /// A number that the kernel draws anew at each start of the machine.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// How often whoever holds a folder is to say that it lives, see [`DataFolder::live`].
+pub const SIGN_OF_LIFE: Duration = Duration::from_millis(100);
+/// So long after its last sign a process may have lived: a loaded machine gives signs late.
+const LATE_SIGN: Duration = Duration::from_millis(500);
 /// More of a lock file is not shown.
 const HOLDER_MOST: u64 = 300;
 
@@ -40,6 +45,8 @@ pub enum FolderError {
 pub struct DataFolder {
     path: PathBuf,
     lock: File,
+    holder: String,
+    held_before: Option<DateTime<Utc>>,
 }
 
 impl DataFolder {
@@ -67,11 +74,32 @@ impl DataFolder {
             Err(TryLockError::WouldBlock) => return Err(held(&mut lock)),
             Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
         }
+        let held_before = last_sign(&lock).map_err(unusable)?;
         write_holder(&mut lock, holder).map_err(unusable)?;
         Ok(Self {
             path: path.to_owned(),
             lock,
+            holder: holder.to_owned(),
+            held_before,
         })
+    }
+
+    /// Says that its holder lives. It need not outlive the machine, only the process.
+    pub fn live(&self) {
+        // A disk that is full of others' files takes what was there before.
+        let _ = self.lock.write_all_at(self.holder.as_bytes(), 0);
+    }
+
+    /// How long after `now` the process that held it before may have lived within the last
+    /// `window`: what it asked of others then still counts there. Nothing where nobody held it.
+    pub fn aftermath(&self, window: Duration, now: DateTime<Utc>) -> Duration {
+        let most = LATE_SIGN + window;
+        let Some(sign) = self.held_before else {
+            return Duration::ZERO;
+        };
+        // A clock that was set back leaves it in the future.
+        let since = (now - sign).to_std().unwrap_or_default();
+        most.saturating_sub(since)
     }
 
     /// Where it is.
@@ -109,6 +137,14 @@ pub fn describe_holder(now: DateTime<Utc>) -> String {
 /// Makes a folder and those above it, for its owner only; one that exists stays as it is.
 pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// When whoever held it before has last said that it lives.
+fn last_sign(lock: &File) -> std::io::Result<Option<DateTime<Utc>>> {
+    let lock = lock.metadata()?;
+    // One that was just made is empty.
+    let held = lock.len() > 0;
+    Ok(held.then_some(lock.modified()?.into()))
 }
 
 fn write_holder(lock: &mut File, holder: &str) -> std::io::Result<()> {
@@ -164,6 +200,25 @@ mod tests {
             error.contains("file") && error.contains("--data-dir"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_the_holder_before_may_have_asked_counts_until_it_is_over() {
+        const WINDOW: Duration = Duration::from_secs(1);
+        let path = tempfile::tempdir().unwrap();
+        let first = DataFolder::lock(path.path(), "pid 1").unwrap();
+        assert_eq!(
+            first.aftermath(WINDOW, DateTime::UNIX_EPOCH),
+            Duration::ZERO
+        );
+        first.live();
+        drop(first);
+        let second = DataFolder::lock(path.path(), "pid 2").unwrap();
+        let sign = second.held_before.unwrap();
+        let after = |ms| second.aftermath(WINDOW, sign + chrono::Duration::milliseconds(ms));
+        assert_eq!(after(-5000), Duration::from_millis(1500));
+        assert_eq!(after(300), Duration::from_millis(1200));
+        assert_eq!(after(1500), Duration::ZERO);
     }
 
     #[test]

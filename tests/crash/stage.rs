@@ -328,6 +328,7 @@ stop_sending_ms = {stop_sending_ms}
 expire_ms = {expire_ms}
 [limits]
 requests_per_second = 200
+second_ms = 100
 kept_for_commands = 100
 public_requests_per_second = 50
 [connection]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
@@ -16,16 +17,18 @@ use crate::domain::credentials::Credentials;
 pub struct KeyRates {
     limit: RateLimit,
     clock: Clock,
+    silent_until: Duration,
     /// By a digest: keys are not kept beside the credentials that hold them.
     budgets: Mutex<HashMap<[u8; 32], RateBudget>>,
 }
 
 impl KeyRates {
-    /// No key has spent anything.
-    pub fn new(limit: RateLimit, clock: Clock) -> Self {
+    /// No key spends anything before `silent_until`: an earlier process may have spent all of it.
+    pub fn new(limit: RateLimit, clock: Clock, silent_until: Duration) -> Self {
         Self {
             limit,
             clock,
+            silent_until,
             budgets: Mutex::default(),
         }
     }
@@ -36,7 +39,11 @@ impl KeyRates {
         let digest = digest(&SHA256, who.key.expose_secret().as_bytes());
         key.copy_from_slice(digest.as_ref());
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || RateBudget::new(self.limit, self.clock);
+        let new = || {
+            let budget = RateBudget::new(self.limit, self.clock);
+            budget.silence(self.silent_until);
+            budget
+        };
         budgets.entry(key).or_insert_with(new).clone()
     }
 }
@@ -49,7 +56,7 @@ mod tests {
     #[test]
     fn a_key_has_one_budget_whoever_uses_it() {
         let clock = Clock::start();
-        let rates = KeyRates::new(RateLimit::per_key(), clock);
+        let rates = KeyRates::new(RateLimit::per_key(), clock, Duration::ZERO);
         let spend = |key: &str, secret: &str| {
             let who = Credentials::new(key, secret, "phrase");
             let budget = rates.of(&who);
