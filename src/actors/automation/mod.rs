@@ -12,6 +12,7 @@
 mod episodes;
 mod firing;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,9 @@ use chrono::{DateTime, Utc};
 
 use super::connection::{ExecutionEnded, FeedStarted};
 use super::price_feed::{LevelReached, Unwatch, Watch};
-use super::shared::{Account, Shared};
+use super::shared::{Account, Row, Shared};
 use crate::domain::arming::{Arming, Effect, Event as ArmingEvent, Habit, Phase};
-use crate::domain::execution::Seen;
+use crate::domain::execution::{Danger, Seen};
 use crate::domain::ids::{AutomationId, PositionId};
 use crate::domain::levels::Level;
 use crate::domain::position::Position;
@@ -121,7 +122,13 @@ impl Automation {
             .filter(|id| !view.row(**id).is_some_and(|row| mine(&row.position)))
             .copied()
             .collect();
-        let mine: Vec<_> = view.rows.iter().filter(|row| mine(&row.position)).collect();
+        let mut mine: Vec<_> = view.rows.iter().filter(|row| mine(&row.position)).collect();
+        // What fires now is written down, and sent, in the order of its danger.
+        if let Some(seen) = self.usable_price() {
+            let kind = self.plan.rule.kind();
+            let danger = |row: &&Row| Danger::of(kind, Some(&row.position), seen.price);
+            mine.sort_by_cached_key(|row| Reverse(danger(row)));
+        }
         for id in gone {
             self.forget(id);
         }

@@ -49,6 +49,14 @@ pub enum Verdict {
         /// When.
         at: Duration,
     },
+    /// Its key has no request left before this time; by then others of the account may be more
+    /// urgent.
+    NoRoom {
+        /// The execution as it stands now.
+        work: Box<Work>,
+        /// When.
+        until: Duration,
+    },
     /// It has ended, and another is carried out in its place.
     Instead {
         /// How it ended.
@@ -165,6 +173,13 @@ impl Next {
         Self::Verdict(Verdict::Again {
             work: Box::new(work),
             at,
+        })
+    }
+
+    fn no_room(work: Work, until: Duration) -> Self {
+        Self::Verdict(Verdict::NoRoom {
+            work: Box::new(work),
+            until,
         })
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn reopen(shared: &Shared, work: Work, kept: Reopening) -> Next
     };
     let _held = match work.account.rate.spend(work.spend(), now) {
         Ok(allowance) => allowance,
-        Err(free_at) => return Next::again(work, free_at),
+        Err(free_at) => return Next::no_room(work, free_at),
     };
     let valid = kept.with_valid_stops(price);
     if valid.left_out != kept.left_out {

@@ -100,7 +100,7 @@ async fn read_first(shared: &Shared, work: Work, mode: MarginMode) -> Next {
     let now = shared.clock.mono();
     let _held = match work.account.rate.spend(work.spend(), now) {
         Ok(allowance) => allowance,
-        Err(free_at) => return Next::again(work, free_at),
+        Err(free_at) => return Next::no_room(work, free_at),
     };
     let (rest, who) = (&work.account.rest, &work.account.credentials);
     let read = match mode {
@@ -152,7 +152,7 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
     let now = shared.clock.mono();
     let _held = match work.account.rate.spend_many(cost, work.spend(), now) {
         Ok(allowance) => allowance,
-        Err(free_at) => return Next::again(work, free_at),
+        Err(free_at) => return Next::no_room(work, free_at),
     };
     if let Action::CrossOpen(opening) = action
         && let Err(error) = set_leverage(&work, opening.leverage).await

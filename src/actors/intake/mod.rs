@@ -65,6 +65,9 @@ pub struct Intake {
     parked: Vec<(Duration, Work)>,
     known: HashSet<ExecutionId>,
     busy: HashMap<AccountId, usize>,
+    /// Accounts whose key has no request left before this time. All that they wait for waits
+    /// together: the place is for whatever is most urgent then.
+    no_room: HashMap<AccountId, Duration>,
     seats: Vec<Seat>,
     recovery: recover::Recovery,
     /// When it was last judged how urgent each is that waits.
@@ -81,6 +84,7 @@ impl Intake {
             parked: vec![],
             known: HashSet::new(),
             busy: HashMap::new(),
+            no_room: HashMap::new(),
             seats: vec![],
             recovery: recover::Recovery::default(),
             assessed_at: Duration::ZERO,
@@ -97,13 +101,16 @@ impl Intake {
     /// Hands out what waits: the most endangered of an idle account first.
     fn dispatch(&mut self, context: &mut Context<Self>) {
         let in_doubt = self.in_doubt();
-        self.assess();
+        let now = self.shared.clock.mono();
+        self.no_room.retain(|_, until| *until > now);
+        self.assess(now);
         while !self.draining {
             let next = self
                 .waiting
                 .iter()
                 .enumerate()
                 .filter(|(_, work)| !self.busy.contains_key(&work.account.tag.id))
+                .filter(|(_, work)| !self.no_room.contains_key(&work.account.tag.id))
                 .filter(|(_, work)| !work.must_not_disturb(&in_doubt))
                 // Of equals the one that has waited longest: the first.
                 .max_by(|(i, a), (j, b)| a.danger.cmp(&b.danger).then(j.cmp(i)))
@@ -128,8 +135,7 @@ impl Intake {
     }
 
     /// What waits may have come nearer to liquidation than what was nearer when it began to wait.
-    fn assess(&mut self) {
-        let now = self.shared.clock.mono();
+    fn assess(&mut self, now: Duration) {
         if now < self.assessed_at + ORDER_AGE {
             return;
         }
@@ -237,6 +243,13 @@ impl Intake {
                 // No place of a job is held meanwhile.
                 self.shared.job_desk.tell(JobMoved::Parked(work.id));
                 self.park(*work, at, context);
+            }
+            Verdict::NoRoom { work, until } => {
+                self.shared.job_desk.tell(JobMoved::Parked(work.id));
+                self.no_room.insert(work.account.tag.id.clone(), until);
+                self.waiting.push(*work);
+                let pause = until.saturating_sub(self.shared.clock.mono());
+                context.run_later(pause, Self::dispatch);
             }
         }
         self.dispatch(context);

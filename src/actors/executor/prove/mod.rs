@@ -82,7 +82,7 @@ pub(super) async fn prove(shared: &Shared, work: Work) -> Next {
     let budget = &work.account.rate;
     let _held = match budget.spend_many(readings(action), work.spend(), now) {
         Ok(allowance) => allowance,
-        Err(free_at) => return Next::again(work, free_at),
+        Err(free_at) => return Next::no_room(work, free_at),
     };
     let doubt = Doubt {
         action,
