@@ -110,12 +110,14 @@ impl Hub {
         self.sockets.remove(&id);
     }
 
-    /// Ends sockets, all or those of one key, at most `most`; answers how many.
+    /// Ends sockets, all or those of one key, at most `most`; answers how many. One that is being
+    /// ended already is not ended again.
     pub(in crate::simulator) fn end(&mut self, key: Option<&str>, most: usize, end: End) -> usize {
         let matching = self
             .sockets
             .values()
-            .filter(|socket| key.is_none() || socket.session.as_deref() == key);
+            .filter(|socket| key.is_none() || socket.session.as_deref() == key)
+            .filter(|socket| socket.end.borrow().is_none());
         let mut ended = 0;
         for socket in matching.take(most) {
             socket.end.send_replace(Some(end));
