@@ -25,7 +25,10 @@ impl Nearness {
             let distance = maths::liquidation_distance(position, at);
             Self(1.0 / distance.max(LEAST_DISTANCE))
         };
-        positions.map(near).max_by(Self::cmp).unwrap_or(Self::NONE)
+        positions
+            .map(near)
+            .max_by(Self::compare)
+            .unwrap_or(Self::NONE)
     }
 
     /// Whether it is nearer than another, and at least so many times as near.
@@ -34,7 +37,7 @@ impl Nearness {
     }
 
     /// The nearer one is the greater one.
-    pub fn cmp(&self, other: &Self) -> Ordering {
+    pub fn compare(&self, other: &Self) -> Ordering {
         self.0.total_cmp(&other.0)
     }
 }
@@ -53,9 +56,9 @@ mod tests {
         let both = of(&[far.clone(), near.clone()]);
         assert_eq!(both, of(std::slice::from_ref(&near)));
         assert!(both.is_times(3.0, of(std::slice::from_ref(&far))));
-        assert!(of(&[far.clone()]).is_times(3.0, of(&[])));
+        assert!(of(std::slice::from_ref(&far)).is_times(3.0, of(&[])));
         assert!(!of(&[]).is_times(3.0, of(&[])));
-        assert!(!of(&[far.clone()]).is_times(3.0, of(&[far])));
+        assert!(!of(std::slice::from_ref(&far)).is_times(3.0, of(std::slice::from_ref(&far))));
         let past = Price::from_usd(90_000.0).unwrap();
         assert!(Nearness::of([near].iter(), past).is_times(3.0, both));
     }

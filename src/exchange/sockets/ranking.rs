@@ -176,7 +176,7 @@ impl Ranking {
         }
         // Of equals always the same.
         wishing.sort_unstable_by(|(a, one), (b, other)| {
-            other.near().cmp(&one.near()).then_with(|| a.cmp(b))
+            other.near().compare(&one.near()).then_with(|| a.cmp(b))
         });
         let turn = wishing.iter().take(grants).map(|(id, _)| (*id).clone());
         order.turn = turn.collect();
@@ -198,8 +198,9 @@ impl Ranking {
             return HashSet::new();
         };
         let holders = self.accounts.iter().filter(|(_, one)| one.sockets > 0);
-        let farthest = holders
-            .min_by(|(a, one), (b, other)| one.near().cmp(&other.near()).then_with(|| a.cmp(b)));
+        let farthest = holders.min_by(|(a, one), (b, other)| {
+            one.near().compare(&other.near()).then_with(|| a.cmp(b))
+        });
         let worth = |holder: &Standing| {
             let at_once = needy.near().is_times(AT_ONCE, holder.near());
             let kept = now >= holder.since + limits.kept;

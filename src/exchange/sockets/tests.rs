@@ -242,10 +242,7 @@ async fn a_socket_is_kept_unless_another_is_much_nearer() {
     let budget = budget(limits());
     let far = open(&budget, "far", near(10)).unwrap();
     let _mid = open(&budget, "mid", near(12)).unwrap();
-    let keeps = |name: &str, leverage| {
-        let kept = budget.keeps(&id(name), near(leverage).unwrap());
-        kept
-    };
+    let keeps = |name: &str, leverage| budget.keeps(&id(name), near(leverage).unwrap());
     assert!(open(&budget, "new", near(20)).is_none());
     after(1).await;
     assert!(keeps("far", 10), "twice as near is not enough so soon");
