@@ -5,16 +5,34 @@ use std::time::Duration;
 use serde_json::json;
 use vigia::domain::connection::Transport;
 use vigia::domain::rules::RuleKind;
-use vigia::simulator::Limits;
+use vigia::simulator::{Limit, Limits};
 
 use crate::stage::{Stage, long};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[actix::test]
 async fn an_account_is_read_as_often_as_its_danger_asks() {
+    // All periods 1:5, unless there is time.
+    let scale = if long() { 1 } else { 5 };
+    let limit = |count| {
+        let window = Duration::from_secs(1) / scale;
+        Some(Limit { count, window })
+    };
+    let limits = Limits {
+        rest_per_key: limit(5),
+        rest_per_ip: limit(1),
+        ..Limits::exchange()
+    };
     // No sockets for accounts: the price feed's alone.
-    let mut stage = Stage::set(Limits::exchange(), "[limits]\nsockets = 2\n").await;
+    let config = format!(
+        "[limits]\nsockets = 2\nsecond_ms = {}\n[connection]\nread_near_ms = {}\nread_far_ms = {}\n",
+        1000 / scale,
+        1000 / scale,
+        30_000 / scale
+    );
+    let mut stage = Stage::set(limits, &config).await;
     let (empty, rest) = (stage.owner("empty").await, stage.owner("rest").await);
     let (trigger, danger) = (stage.owner("trigger").await, stage.owner("danger").await);
     let closing = |distance: f64| {
@@ -46,12 +64,9 @@ async fn an_account_is_read_as_often_as_its_danger_asks() {
     let owners = [&empty, &rest, &trigger, &danger];
     let asked = || owners.map(|owner| stage.control.requests_of(&owner.name));
     let before = asked();
-    let minute = Duration::from_secs(60);
-    let watched = if long() { minute * 5 } else { minute };
-    tokio::time::sleep(watched).await;
+    tokio::time::sleep(MINUTE / scale).await;
     let after = asked();
-    let minutes = watched.as_secs_f64() / minute.as_secs_f64();
-    let mut rates = [0.0; 4];
+    let mut rates = [0; 4];
     for (n, what) in [
         "without positions",
         "at rest",
@@ -61,9 +76,9 @@ async fn an_account_is_read_as_often_as_its_danger_asks() {
     .iter()
     .enumerate()
     {
-        rates[n] = (after[n] - before[n]) as f64 / minutes;
+        rates[n] = after[n] - before[n];
         println!(
-            "requests per account and minute over HTTP, {what}: {:.1}",
+            "requests per account and minute over HTTP, {what}: {} (periods 1:{scale})",
             rates[n]
         );
     }
@@ -71,9 +86,9 @@ async fn an_account_is_read_as_often_as_its_danger_asks() {
         assert_eq!(stage.view(owner).transport, Transport::Http);
     }
     // Trades, balance and cross margin: each every 30 s at rest; trades every second otherwise.
-    assert!(rates[0] <= 7.0 && rates[1] <= 7.0, "{rates:?}");
-    assert!(rates[2] >= 30.0 && rates[3] >= 30.0, "{rates:?}");
-    assert!(rates[2] <= 66.0 && rates[3] <= 66.0, "{rates:?}");
+    assert!(rates[0] <= 7 && rates[1] <= 7, "{rates:?}");
+    assert!(rates[2] >= 30 && rates[3] >= 30, "{rates:?}");
+    assert!(rates[2] <= 66 && rates[3] <= 66, "{rates:?}");
     stage.no_violation();
     stage.stop().await;
 }

@@ -10,10 +10,10 @@ use vigia::simulator::{Limit, Limits};
 use crate::stage::Stage;
 
 const ACCOUNTS: usize = 4;
-const STARTS: u64 = 12;
+const STARTS: u64 = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// New sockets of an hour, of which a tenth is kept for the price feed.
-const NEW: u32 = 20;
+const NEW: u32 = 15;
 
 /// A process of the service, killed when it is dropped.
 struct Process {
