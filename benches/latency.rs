@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stage::figures::{Figures, heading};
-use stage::{CALM, DANGER, Stage, closing, guarding};
+use stage::owners::{closing, guarding};
+use stage::{CALM, DANGER, Stage};
 use vigia::domain::position::Position;
 use vigia::simulator::LedgerKind;
 use vigia::telemetry::Event;

@@ -7,7 +7,8 @@ mod stage;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stage::{CALM, DANGER, Stage, guarding};
+use stage::owners::guarding;
+use stage::{CALM, DANGER, Stage};
 use vigia::simulator::Fault;
 
 const ACCOUNTS: usize = 5;

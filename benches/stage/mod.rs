@@ -4,7 +4,7 @@
 
 pub mod ears;
 pub mod figures;
-mod owners;
+pub mod owners;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -17,13 +17,12 @@ use vigia::exchange::Rest;
 use vigia::simulator::{Control, Limits, Simulator, SimulatorConfig};
 
 pub use ears::Ears;
-pub use owners::{Owner, closing, guarding};
 
 /// The network of the simulator.
 pub const NETWORK: &str = "sim";
 /// The price at which positions are opened.
 pub const CALM: f64 = 100_000.0;
-/// The price at which [`guarding`] and [`closing`] fire for a long of 10x.
+/// The price at which the guards of [`owners`] fire for a long of 10x.
 pub const DANGER: f64 = 93_000.0;
 /// Whatever does not come within this does not work at all.
 pub const PATIENCE: Duration = Duration::from_secs(60);
