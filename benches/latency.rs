@@ -145,7 +145,7 @@ async fn bench() {
         ));
     }
     for (accounts, _, times) in &all {
-        times.bars(&format!("{accounts} accounts"), "ms");
+        times.bars(&format!("accounts: {accounts}"), "ms");
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The quantiles that are printed, and their names.
 const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (1.0, "max")];
+/// Values up to this quantile are drawn in rows of their own.
+const DRAWN: f64 = 0.95;
 /// Rows of a histogram, at most, and the longest bar.
 const ROWS: usize = 8;
 const BAR: usize = 40;
@@ -55,10 +57,10 @@ impl Figures {
         println!();
     }
 
-    /// How the values are spread, in rows of equal width up to p99.
+    /// How the values are spread, in rows of equal width up to a quantile; beyond it, one row.
     pub fn bars(&self, name: &str, unit: &str) {
         println!("\n{name}, {unit}");
-        let (low, high) = (self.0[0], self.quantile(0.99));
+        let (low, high) = (self.0[0], self.quantile(DRAWN));
         let width = ((high - low) / ROWS as f64).max(f64::MIN_POSITIVE);
         let mut counts = [0; ROWS + 1];
         for value in &self.0 {
