@@ -8,7 +8,7 @@
 
 mod stage;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
@@ -39,8 +39,9 @@ const BETWEEN_STALLS: Duration = Duration::from_millis(27);
 /// Sockets come back within half a second of their first loss: trades are opened before, while and after
 /// they do.
 const OPENED_WITHIN_MS: u64 = 700;
-/// A key's readings of the last second are forgotten: there is room for the one that takes over.
-const RESTED: Duration = Duration::from_millis(1_300);
+/// Whatever follows a loss is over by then; and a key's readings of the last second are forgotten, so
+/// that there is room for the one that takes over.
+const SETTLED: Duration = Duration::from_secs(3);
 /// Between two sockets that are dropped without waiting for what follows.
 const BETWEEN_DROPS: Duration = Duration::from_millis(5);
 /// The margin of a position of 10x.
@@ -65,15 +66,31 @@ fn opens_soon(
 
 /// Waits until every account has come back to its socket; how long after `since` each did.
 async fn returned(stage: &Stage, mark: usize, since: &Switches) -> Figures {
+    let mut first = HashSet::new();
     let back = |at: Instant, event: &Event| {
         let (id, _) = ears::switched(event, Websocket)?;
-        Some(ms(at.saturating_duration_since(since[&id])))
+        first
+            .insert(id.clone())
+            .then_some(ms(at.saturating_duration_since(since[&id])))
     };
     let times = stage
         .ears
         .hear("sockets are back", mark, since.len(), back)
         .await;
     Figures::of(times)
+}
+
+/// Lets everything come to rest, all accounts being on their sockets, and tells of sockets that were
+/// given up meanwhile although nothing was wrong with them.
+async fn settle(stage: &Stage, owners: &[Owner]) {
+    let mark = stage.ears.mark();
+    tokio::time::sleep(SETTLED).await;
+    stage.over_sockets(owners).await;
+    let given_up = |event: &Event| ears::switched(event, Http).is_some();
+    match stage.ears.count(mark, given_up) {
+        0 => {}
+        count => println!("\nafterwards {count} sockets were given up that nobody had touched"),
+    }
 }
 
 /// Sockets are dropped by the exchange, one after the other.
@@ -152,10 +169,11 @@ async fn closed_when_spent(stage: &Stage, owners: &[Owner]) {
 
 /// Waits until so many accounts have switched to HTTP for this cause; when each did.
 async fn switches(stage: &Stage, mark: usize, count: usize, wanted: &str) -> Switches {
+    let mut first = HashSet::new();
     let switch = |at, event: &Event| {
         let (id, cause) = ears::switched(event, Http)?;
         assert_eq!(cause, wanted, "the cause of a switch");
-        Some((id, at))
+        first.insert(id.clone()).then_some((id, at))
     };
     let switches = stage.ears.hear("HTTP takes over", mark, count, switch);
     switches.await.into_iter().collect()
@@ -286,10 +304,11 @@ async fn bench() {
         PING_DEADLINE.as_millis()
     );
     let mut random = SmallRng::seed_from_u64(SEED);
-    tokio::time::sleep(RESTED).await;
+    settle(&stage, &owners).await;
     closed(&stage, &owners, &mut random).await;
-    tokio::time::sleep(RESTED).await;
+    settle(&stage, &owners).await;
     stalled(&stage, &owners, &mut random).await;
+    settle(&stage, &owners).await;
     closed_when_spent(&stage, &owners).await;
     nothing_lost(&stage, &owners).await;
     stage.end().await;

@@ -114,6 +114,9 @@ fn configuration(folder: &TempDir, simulator: &Simulator, windows: &[(&str, i64)
 
 /// Runs a bench; whatever does not work at all ends the process with a failure.
 pub fn run(bench: impl Future<Output = ()>) {
+    // The service's own hook would tell a log that nobody reads.
+    let usual = std::panic::take_hook();
     app::prepare_process();
+    std::panic::set_hook(usual);
     actix_rt::System::new().block_on(bench);
 }
