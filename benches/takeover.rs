@@ -149,9 +149,9 @@ async fn closed(stage: &Stage, owners: &[Owner], random: &mut SmallRng) {
     taken.bars("dropped -> first update over HTTP", "ms");
 }
 
-/// Sockets are dropped when their accounts have just used up the readings of this second, as near a
-/// trigger: the one that takes over waits for its place in the key's budget.
-async fn closed_when_spent(stage: &Stage, owners: &[Owner]) {
+/// Sockets are dropped when their owners have just opened a trade: where its reading was not the first
+/// of this second, the one that takes over has to wait for its place in the key's budget.
+async fn closed_after_trades(stage: &Stage, owners: &[Owner]) {
     stage.open_more(owners).await;
     let (mark, mut began) = (stage.ears.mark(), Switches::new());
     for owner in owners {
@@ -161,7 +161,7 @@ async fn closed_when_spent(stage: &Stage, owners: &[Owner]) {
     }
     let switches = switches(stage, mark, owners.len(), "closed").await;
     let back = returned(stage, mark, &switches).await;
-    heading("sockets dropped just after two readings, ms");
+    heading("sockets dropped just after a trade, ms");
     Figures::of(switches.iter().map(|(id, at)| ms(*at - began[id])))
         .print("dropped -> first update over HTTP");
     back.print("HTTP -> back on a socket");
@@ -309,7 +309,7 @@ async fn bench() {
     settle(&stage, &owners).await;
     stalled(&stage, &owners, &mut random).await;
     settle(&stage, &owners).await;
-    closed_when_spent(&stage, &owners).await;
+    closed_after_trades(&stage, &owners).await;
     nothing_lost(&stage, &owners).await;
     stage.end().await;
 }
