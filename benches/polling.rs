@@ -87,7 +87,7 @@ async fn bench() {
         println!("{:<44} {}", route, each(&[*route], ACCOUNTS));
     }
     println!("{:<44} {}", "together", each(&private, ACCOUNTS));
-    println!("\n{}", "for all accounts together, without a key");
+    println!("\nfor all accounts together, without a key");
     for route in &public {
         println!("{:<44} {}", route, each(&[*route], 1));
     }
