@@ -272,6 +272,7 @@ impl Reader {
 /// Lets the world happen, and the book hear of it; answers both as they are long after.
 fn play(steps: &[Step]) -> (World, Reader) {
     let (mut world, mut reader) = (World::default(), Reader::default());
+    reader.book.hears_from(ms(0));
     // Own commands on an account are made one after the other.
     let (mut now, mut free_at) = (0, 0);
     let mut due: Vec<(u64, u64, Step)> = vec![];

@@ -16,7 +16,10 @@ impl StreamHandler<FromSocket> for Connection {
             return;
         }
         match event {
-            SocketEvent::Ready => self.step(LinkEvent::SocketReady, context),
+            SocketEvent::Ready => {
+                self.book.hears_from(self.now());
+                self.step(LinkEvent::SocketReady, context);
+            }
             SocketEvent::Frame(Frame::Trade { id, event }, at) => {
                 if self.book.event(id, event, at) {
                     self.publish();

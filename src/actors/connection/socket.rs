@@ -91,6 +91,7 @@ impl Connection {
 
     pub(super) fn forget_socket(&mut self) {
         self.socket = None;
+        self.book.hears_nothing();
         // What the old socket still says is no news.
         self.socket_number += 1;
     }

@@ -4,6 +4,7 @@
 //! Times are since the start of the process.
 
 mod cross;
+mod unannounced;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::position::Position;
 use super::units::Sats;
 
 pub use cross::CrossBook;
+use unannounced::Unannounced;
 
 /// How long a terminal event forbids its trade to come back.
 pub const TOMBSTONE: Duration = Duration::from_secs(3600);
@@ -80,18 +82,28 @@ pub struct Book {
     tombstones: HashMap<PositionId, Duration>,
     /// Trades whose event announced a change that no reading has shown yet.
     dirty: HashMap<PositionId, Duration>,
-    /// Trades that came (`true`) or went in a reading before any event told of it.
-    unannounced: HashMap<PositionId, (bool, Duration)>,
+    /// Trades that came or went in a reading before any event told of it.
+    unannounced: Unannounced,
     /// When the newest reading was requested.
     newest_read: Option<Duration>,
 }
 
 impl Book {
+    /// A socket is up: from now on events tell of every change.
+    pub fn hears_from(&mut self, now: Duration) {
+        self.unannounced.hears_from(now);
+    }
+
+    /// There is no socket any more: nobody can miss what it does not tell.
+    pub fn hears_nothing(&mut self) {
+        self.unannounced.hears_nothing();
+    }
+
     /// Takes a stream event. Returns whether the book is another than before; a dirty trade needs
     /// a reading ([`Book::is_dirty`]).
     pub fn event(&mut self, id: PositionId, event: TradeEvent, now: Duration) -> bool {
         self.bury_old(now);
-        self.unannounced.remove(&id);
+        self.unannounced.announce(id);
         if self.tombstones.contains_key(&id) {
             return false;
         }
@@ -178,7 +190,7 @@ impl Book {
                 None if overtaken => {}
                 None => {
                     if !expected {
-                        self.unannounced.insert(id, (true, requested_at));
+                        self.unannounced.came(id, requested_at);
                     }
                     outcome.changed = true;
                     self.trades.insert(
@@ -203,7 +215,7 @@ impl Book {
         }
         let kept = |id: PositionId| seen.contains(&id) || unread(id);
         self.remove_unseen(kept, requested_at, &mut outcome);
-        self.tell_unannounced(requested_at, &mut outcome);
+        self.unannounced.tell(requested_at, &mut outcome);
         outcome
     }
 
@@ -224,34 +236,13 @@ impl Book {
             let gone = missing && !doubted;
             if gone {
                 outcome.changed = true;
-                self.unannounced.insert(*id, (false, requested_at));
+                self.unannounced.went(*id, requested_at);
             }
             !gone
         });
         // A dirty trade that is not listed for so long has not been filled, or is gone again.
         self.dirty
             .retain(|_, at| requested_at < *at + EVENT_FOLLOWS);
-    }
-
-    /// What came or went and whose event has had its time is drift, and a socket that did not tell
-    /// of it is deaf.
-    fn tell_unannounced(&mut self, requested_at: Duration, outcome: &mut ReadOutcome) {
-        self.unannounced.retain(|id, (came, since)| {
-            let due = *since + EVENT_FOLLOWS;
-            if requested_at < due {
-                let again = outcome.read_again_at.map_or(due, |at| at.min(due));
-                outcome.read_again_at = Some(again);
-                return true;
-            }
-            outcome.missed_event = true;
-            outcome.drift.push(drift(
-                *id,
-                "running",
-                &(!*came).to_string(),
-                &came.to_string(),
-            ));
-            false
-        });
     }
 
     /// Whether an event announced something that no reading has shown yet.
@@ -470,6 +461,8 @@ mod tests {
     #[test]
     fn a_trade_that_comes_or_goes_without_its_event_is_told_once_the_event_has_had_its_time() {
         let mut book = book_with(trade(), 1.0);
+        book.hears_from(at(1.5));
+        book.read(vec![trade()], at(2.0));
         let outcome = book.read(vec![], at(3.0));
         assert!(outcome.changed && !outcome.missed_event && outcome.drift.is_empty());
         assert_eq!(outcome.read_again_at, Some(at(5.0)));
@@ -483,6 +476,26 @@ mod tests {
         assert!(!book.read(vec![], at(8.0)).missed_event, "told once");
         assert!(book.read(vec![trade()], at(9.0)).changed);
         assert_eq!(book.read(vec![trade()], at(11.0)).drift[0].has, "true");
+    }
+
+    #[test]
+    fn no_socket_is_accused_of_what_came_before_it_or_when_there_was_none() {
+        let mut book = Book::default();
+        book.read(vec![], at(1.0));
+        // Over HTTP; and the socket has come before the event has had its time.
+        book.read(vec![trade()], at(2.0));
+        book.hears_from(at(2.5));
+        let outcome = book.read(vec![trade()], at(4.0));
+        assert!(!outcome.missed_event && outcome.drift.len() == 1);
+        // First seen by the reading that a socket begins with, or by one that was under way then.
+        book.hears_nothing();
+        book.hears_from(at(6.0));
+        book.read(vec![], at(5.9));
+        book.read(vec![], at(6.0));
+        assert!(!book.read(vec![], at(8.0)).missed_event);
+        // And from then on it is held to it.
+        book.read(vec![trade()], at(9.0));
+        assert!(book.read(vec![trade()], at(11.0)).missed_event);
     }
 
     #[test]
