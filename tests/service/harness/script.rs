@@ -14,9 +14,10 @@ use vigia::simulator::{Fault, Limits, ProtocolWindows, Simulator, SimulatorConfi
 use super::{NETWORK, Stage};
 
 /// The windows of the protocol, about 1:20; those of the price are real.
-const WINDOWS: [(&str, i64); 10] = [
+const WINDOWS: [(&str, i64); 11] = [
     ("limits.second_ms", 55),
     ("limits.logins_per_minute", 1000),
+    ("limits.minute_ms", 3000),
     ("connection.read_far_ms", 1000),
     ("connection.refused_pause_ms", 15_000),
     ("execution.request_validity_ms", 1500),
@@ -73,6 +74,7 @@ impl Script {
         self.limits = Limits::exchange();
         self.with("limits.second_ms", 1100)
             .with("limits.logins_per_minute", 20)
+            .with("limits.minute_ms", 60_000)
     }
 
     pub fn dry_run(mut self) -> Self {
