@@ -33,6 +33,12 @@ const UNDERSTOOD: Seen = Seen {
     ..UNNOTICED
 };
 
+/// One 429 keeps back whatever would be opened from the same address, the account's own among it.
+const ADDRESS_PAUSES: Seen = Seen {
+    lost: &["closed"],
+    ..all_over_http(&["closed", "limit"])
+};
+
 /// Whether something is sent on each socket after the fault has begun.
 const NUDGED: bool = true;
 const ALONE: bool = false;
@@ -50,7 +56,7 @@ faults! {
     upgrades_are_refused: All, [REFUSED, Fault::DropSockets], ALONE,
         all_over_http(&["closed", "refused"]);
     too_many_upgrades: All, [Fault::RefuseUpgrades { status: 429 }, Fault::DropSockets], ALONE,
-        all_over_http(&["closed", "limit"]);
+        ADDRESS_PAUSES;
     dropped_in_the_middle_of_a_frame: All, [REFUSED, Fault::TearFrames], NUDGED,
         all_over_http(&["closed", "refused"]);
     closed_with_1000: All, [REFUSED, Fault::CloseSockets { code: 1000 }], ALONE,
