@@ -6,6 +6,9 @@
 //! is wrong, for whoever holds the token.
 
 mod access;
+mod door;
+mod health;
+mod look;
 mod report;
 mod server;
 

@@ -1,0 +1,14 @@
+//! Operating the service: the real program, the simulated exchange, and what an operator does and
+//! sees: verbs, restarts, health, metrics, failures of parts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod doors;
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../postgres/server.rs"]
+mod server;
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../crash/stage.rs"]
+mod stage;
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../crash/watchman.rs"]
+mod watchman;
