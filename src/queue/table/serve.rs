@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
@@ -18,6 +18,8 @@ use crate::queue::{Health, Outcome, QueueError, Taken};
 
 /// Between attempts while the database does not answer.
 const RETRY: Duration = Duration::from_millis(250);
+/// Outcomes that are recorded side by side. Few enough that nobody else who writes waits long for them.
+const RECORDED_AT_ONCE: usize = 16;
 
 /// Serves until the consumer is closed and nothing is in hand, or it is gone.
 pub(super) async fn serve(shared: Arc<Shared>, inlet: Inlet) {
@@ -132,20 +134,45 @@ impl Hands {
         }
     }
 
+    /// Several at once: they share a commit.
     async fn record(&mut self) -> Result<(), QueueError> {
-        while let Some((hand, outcome)) = self.unrecorded.front() {
-            if let Some(row) = self.rows.get(hand)
-                && !self.shared.record(row, outcome).await?
-            {
+        while !self.unrecorded.is_empty() {
+            let some = self.unrecorded.iter().take(RECORDED_AT_ONCE);
+            let recording = some.map(async |(hand, outcome)| match self.rows.get(hand) {
+                Some(row) => self.shared.record(row, outcome).await,
+                None => Ok(true),
+            });
+            let mut failed = Ok(());
+            let mut again = VecDeque::new();
+            for recorded in join_all(recording).await {
+                let Some((hand, outcome)) = self.unrecorded.pop_front() else {
+                    break;
+                };
+                match recorded {
+                    Ok(ours) => self.recorded(&hand, ours),
+                    Err(error) => {
+                        failed = Err(error);
+                        again.push_back((hand, outcome));
+                    }
+                }
+            }
+            if failed.is_err() {
+                again.append(&mut self.unrecorded);
+                self.unrecorded = again;
+                return failed;
+            }
+        }
+        Ok(())
+    }
+
+    fn recorded(&mut self, hand: &Hand, ours: bool) {
+        if let Some(row) = self.rows.remove(hand) {
+            if !ours {
                 let error = "its lease ran out";
                 tracing::warn!(event = "job.unsettled", job = row.id, error);
             }
-            if let Some(row) = self.rows.remove(hand) {
-                failpoint::pass("job.acknowledged", &row.id);
-            }
-            self.unrecorded.pop_front();
+            failpoint::pass("job.acknowledged", &row.id);
         }
-        Ok(())
     }
 
     async fn renew(&mut self) -> Result<(), QueueError> {
