@@ -205,3 +205,173 @@ mod tests {
         assert!(read(&mut book, 500_000, 5).changed);
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::position::Side;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// The exchange changes margin and size; it says so after so many steps, or never.
+        Changes(i64, i64, Option<usize>),
+        /// We deposit, and the answer is what stands now.
+        Deposits(i64),
+        /// A reading is requested; its answer comes after so many steps.
+        Reads(usize),
+    }
+
+    fn steps(sizes: std::ops::Range<i64>) -> impl Strategy<Value = Vec<(u64, Step)>> {
+        let announced = proptest::option::of(0..4_usize);
+        let step = prop_oneof![
+            (300_000..900_000_i64, sizes, announced)
+                .prop_map(|(margin, size, told)| Step::Changes(margin, size, told)),
+            (1..200_000_i64).prop_map(Step::Deposits),
+            (0..4_usize).prop_map(Step::Reads),
+        ];
+        proptest::collection::vec((1..1500_u64, step), 1..60)
+    }
+
+    type Truth = (Sats, Option<Position>);
+
+    fn truth(margin: i64, size: i64) -> Truth {
+        let margin = Sats(margin);
+        let position = || Position::sample_cross(Side::Buy, size, 100_000.0, 10, margin);
+        (margin, (size > 0).then(position))
+    }
+
+    /// The exchange as it was at each moment, and what is on its way from it.
+    struct World {
+        now: u64,
+        past: Vec<(u64, i64, i64)>,
+        events: Vec<usize>,
+        answers: Vec<(usize, u64)>,
+        book: CrossBook,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self {
+                now: 1,
+                past: vec![(0, 500_000, 1000)],
+                events: vec![],
+                answers: vec![],
+                book: CrossBook::default(),
+            }
+        }
+
+        fn stands_at(&self, at: u64) -> (i64, i64) {
+            let before = self.past.iter().rev().find(|(from, ..)| *from <= at);
+            before.map(|(_, margin, size)| (*margin, *size)).unwrap()
+        }
+
+        fn read(&mut self, requested: u64, lag: u64) -> ReadOutcome {
+            let (margin, size) = self.stands_at(requested.saturating_sub(lag));
+            let (margin, position) = truth(margin, size);
+            let requested = Duration::from_millis(requested);
+            self.book.read(margin, 10, position, requested)
+        }
+
+        fn takes(&mut self, after: u64, step: &Step) {
+            self.now += after;
+            let (margin, size) = self.stands_at(self.now);
+            match *step {
+                Step::Changes(margin, size, told) => {
+                    self.past.push((self.now, margin, size));
+                    self.events.extend(told);
+                }
+                Step::Deposits(sats) => {
+                    self.past.push((self.now, margin + sats, size));
+                    let (margin, position) = truth(margin + sats, size);
+                    let now = Duration::from_millis(self.now);
+                    self.book.own_answer(margin, 10, position, now);
+                }
+                Step::Reads(steps) => self.answers.push((steps, self.now)),
+            }
+        }
+
+        /// What is due of what is on its way; the latest first, so that answers overtake each other.
+        fn hears(&mut self) {
+            let now = Duration::from_millis(self.now);
+            for steps in std::mem::take(&mut self.events) {
+                match steps {
+                    0 => self.book.changed(now),
+                    _ => self.events.push(steps - 1),
+                }
+            }
+            for (steps, requested) in std::mem::take(&mut self.answers).into_iter().rev() {
+                match steps {
+                    0 => drop(self.read(requested, 0)),
+                    _ => self.answers.insert(0, (steps - 1, requested)),
+                }
+            }
+        }
+
+        fn shown(&self) -> Option<Truth> {
+            let (margin, _) = self.book.account()?;
+            let position = self.book.row().map(|(position, _)| position.clone());
+            Some((margin, position))
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_is_shown_was_true_at_its_time_and_is_true_in_the_end(steps in steps(0..3)) {
+            let mut world = World::new();
+            let mut shown_at = Duration::ZERO;
+            for (after, step) in &steps {
+                world.takes(*after, step);
+                world.hears();
+                let at = world.book.row_at;
+                prop_assert!(at >= shown_at, "went back from {shown_at:?} to {at:?}");
+                shown_at = at;
+                if let Some(shown) = world.shown() {
+                    let (margin, size) = world.stands_at(at.as_millis() as u64);
+                    prop_assert_eq!(shown, truth(margin, size));
+                }
+            }
+            for _ in 0..4 {
+                world.now += 1;
+                world.hears();
+            }
+            world.now += 1;
+            if let Some(again) = world.read(world.now, 0).read_again_at {
+                world.now = again.as_millis() as u64;
+                world.read(world.now, 0);
+            }
+            let (margin, size) = world.stands_at(world.now);
+            prop_assert_eq!(world.shown(), Some(truth(margin, size)));
+            prop_assert!(!world.book.is_dirty());
+        }
+
+        /// Readings may show what stood up to 2 s before they were requested.
+        #[test]
+        fn a_reading_that_lags_takes_no_deposit_back(
+            deposits in proptest::collection::vec((1..3000_u64, 1..200_000_i64), 1..20),
+            readings in proptest::collection::vec((1..700_u64, 0..2000_u64), 1..80),
+        ) {
+            let mut world = World::new();
+            world.read(1, 0);
+            let (mut deposits, mut deposit_at) = (deposits.iter(), 1);
+            let mut next = deposits.next();
+            for (after, lag) in readings {
+                let until = world.now + after;
+                while let Some((after, sats)) = next
+                    && deposit_at + after < until
+                {
+                    deposit_at += after;
+                    world.takes(deposit_at - world.now, &Step::Deposits(*sats));
+                    next = deposits.next();
+                }
+                world.now = until;
+                world.read(until, lag);
+                let (margin, _) = world.stands_at(until);
+                prop_assert_eq!(world.shown(), Some(truth(margin, 1000)));
+            }
+        }
+    }
+}
