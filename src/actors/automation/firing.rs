@@ -108,6 +108,7 @@ impl Automation {
                 // The store knows better what stands: it is asked anew.
                 self.forget(id);
                 self.look_at_book(context);
+                self.leave(context);
             }
             Err(error) => {
                 self.store_failed(&error);

@@ -103,7 +103,7 @@ impl Considered {
 
 /// Evaluates the rule once, now, for all positions or for the one that is asked for.
 fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
-    let account = &checked.account;
+    let account = &shared.present(&checked.account);
     let (now, view) = (shared.clock.mono(), account.view.load_full());
     let (name, rule) = (&account.tag.name, &checked.rule);
     let read_at = view
