@@ -213,6 +213,7 @@ impl Prepared {
             move |exit| drop(end.send(exit)),
             move |_: &mut _| Supervisor::new(root),
         );
+        shared.supervisor.fill(supervisor.addr().clone());
         App {
             shared,
             supervisor,

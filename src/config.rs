@@ -183,6 +183,7 @@ impl Settings {
             ("execution.live", self.execution.live as u64),
             ("execution.attempts", u64::from(self.execution.attempts)),
             ("supervision.refresh_ms", self.supervision.refresh_ms),
+            ("supervision.restart_ms", self.supervision.restart_ms),
             ("health.period_ms", self.health.period_ms),
             ("store.timeout_ms", self.store.timeout_ms),
         ];

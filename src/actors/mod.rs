@@ -6,6 +6,7 @@ mod automation;
 mod connection;
 mod executor;
 mod health_reporter;
+mod in_hand;
 mod intake;
 mod job_desk;
 mod obey;
@@ -13,6 +14,7 @@ mod price_feed;
 mod shared;
 mod socket_stream;
 mod supervisor;
+mod verdict;
 mod work;
 
 pub use audit_log::{AuditLog, RecordDone};
@@ -20,11 +22,12 @@ pub use automation::{Automation, AutomationPlan};
 pub use connection::Connection;
 pub use executor::Executor;
 pub use health_reporter::HealthReporter;
+pub use in_hand::{InHand, InHandMark};
 pub use intake::{Drain, Intake};
 pub use job_desk::JobDesk;
 pub use price_feed::PriceFeed;
-pub use shared::{Account, InHand, NetworkShared, Parts, PriceCell, Row, Shared, View};
-pub use supervisor::{Stop, Supervisor};
+pub use shared::{Account, NetworkShared, Parts, PriceCell, Row, Shared, View};
+pub use supervisor::{Refresh, RestartAccount, RestartRefused, Restarted, Stop, Supervisor};
 
 #[cfg(feature = "failpoints")]
 pub use supervisor::CrashActor;

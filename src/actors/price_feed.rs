@@ -18,14 +18,13 @@ use tokio::time::error::Elapsed;
 
 use super::obey::obey_publicly;
 use super::shared::{NetworkShared, Shared};
-use super::socket_stream::{FromSocket, events};
+use super::socket_stream::{FromSocket, attempt, events};
 use crate::domain::levels::{Level, Levels};
 use crate::domain::price::LastPrice;
 use crate::domain::units::Price;
 use crate::exchange::{
     ExchangeError, Frame, Socket, SocketEvent, SocketPermit, SocketPlan, Spend, Ticker, Topic,
 };
-use crate::store::StoreError;
 use crate::supervision::failpoint;
 use crate::telemetry::{Event, Sampled};
 
@@ -141,24 +140,13 @@ impl PriceFeed {
         };
         self.noting = true;
         let shared = Arc::clone(&self.shared);
-        let noting = async move {
-            let noted = shared.note_attempt(&permit).await;
-            (noted, permit)
-        };
-        let noted = |(noted, permit): (Result<(), StoreError>, SocketPermit),
-                     feed: &mut Self,
-                     context: &mut Context<Self>| {
+        attempt(&shared, permit, context, |feed, permit, context| {
             feed.noting = false;
-            match noted {
-                Ok(()) => feed.open(permit, context),
-                Err(error) => {
-                    permit.unused();
-                    tracing::error!(event = "store.failed", %error, "a socket waits");
-                    feed.connect_at = feed.now() + STORE_RETRY;
-                }
+            match permit {
+                Some(permit) => feed.open(permit, context),
+                None => feed.connect_at = feed.now() + STORE_RETRY,
             }
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(noting).map(noted));
+        });
     }
 
     fn open(&mut self, permit: SocketPermit, context: &mut Context<Self>) {

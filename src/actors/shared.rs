@@ -1,22 +1,23 @@
 //! What actors share: handles to parts, and views that one actor writes and all may read at any
 //! time without a hop.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::ArbiterHandle;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed};
+use super::in_hand::InHand;
+use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed, Supervisor};
 use crate::clock::Clock;
 use crate::config::Tuning;
 use crate::domain::connection::{Health, Transport};
 use crate::domain::credentials::Credentials;
 use crate::domain::execution::Seen;
-use crate::domain::ids::{AccountId, ExecutionId, PositionId, UserId};
+use crate::domain::ids::{AccountId, PositionId, UserId};
 use crate::domain::position::Position;
 use crate::domain::price::{Freshness, LastPrice};
 use crate::domain::rules::Lineage;
@@ -48,6 +49,8 @@ pub struct Shared {
     pub trading: ArbiterHandle,
     /// The thread of database and HTTP.
     pub io: ArbiterHandle,
+    /// The supervisor.
+    pub supervisor: Slot<Supervisor>,
     /// The present intake.
     pub intake: Slot<Intake>,
     /// Where jobs come from.
@@ -98,6 +101,7 @@ impl Shared {
             io: parts.io,
             jobs: parts.jobs,
             jobs_health: watch::Sender::default(),
+            supervisor: Slot::new("supervisor"),
             intake: Slot::new("intake"),
             job_desk: Slot::new("job desk"),
             audit_log: Slot::new("audit log"),
@@ -107,6 +111,20 @@ impl Shared {
             in_hand: InHand::default(),
             next_key: AtomicU64::new(1),
         })
+    }
+
+    /// The account as it is served now: another object than one that was taken up before its last
+    /// restart, with a view, and perhaps credentials, of its own. One that is not served stays itself.
+    pub fn present(&self, account: &Arc<Account>) -> Arc<Account> {
+        let accounts = self.accounts.load();
+        Arc::clone(accounts.get(&account.tag.id).unwrap_or(account))
+    }
+
+    /// Whether requests of an account would be made with other credentials now.
+    pub fn has_other_credentials(&self, account: &Account) -> bool {
+        let accounts = self.accounts.load();
+        let present = accounts.get(&account.tag.id);
+        present.is_some_and(|now| !Arc::ptr_eq(&now.credentials, &account.credentials))
     }
 
     /// A key for a trigger level, never used before in this process.
@@ -189,8 +207,9 @@ impl PriceCell {
     }
 }
 
-/// One account as the whole service knows it; outlives its connection's restarts, and so do its
-/// budgets.
+/// One account as the whole service knows it; outlives the deaths of its connection, and so do its
+/// budgets. A connection that is to take another's place without a gap begins with one of its own:
+/// what both share is in handles.
 pub struct Account {
     /// Id and name.
     pub tag: AccountTag,
@@ -207,7 +226,7 @@ pub struct Account {
     /// What is known of it; written by its connection.
     pub view: ArcSwap<View>,
     /// Which trade took another's place.
-    pub lineage: ArcSwap<Lineage>,
+    pub lineage: Arc<ArcSwap<Lineage>>,
     /// The present connection.
     pub connection: Slot<Connection>,
 }
@@ -300,41 +319,5 @@ impl View {
     /// and by then nobody knows of its position.
     pub fn knows_of(&self, id: PositionId) -> bool {
         self.cross_known || id == PositionId::MARKET || self.row(id).is_some()
-    }
-}
-
-/// Executions in hand. A mark is taken back when it is dropped, also by a panic.
-#[derive(Clone, Debug, Default)]
-pub struct InHand(Arc<Mutex<HashSet<ExecutionId>>>);
-
-/// The mark of one execution in hand.
-#[derive(Debug)]
-pub struct InHandMark(InHand, ExecutionId);
-
-impl InHand {
-    /// Marks an execution; `None` if it is in hand already.
-    pub fn take(&self, id: ExecutionId) -> Option<InHandMark> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(id).then(|| InHandMark(self.clone(), id))
-    }
-
-    /// How many are in hand.
-    pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl Drop for InHandMark {
-    fn drop(&mut self) {
-        self.0
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.1);
     }
 }

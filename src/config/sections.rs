@@ -86,6 +86,7 @@ section! {
         longest_delay_ms: u64,
         reset_after_ms: u64,
         refresh_ms: u64,
+        restart_ms: u64,
     }
 }
 section! {

@@ -28,6 +28,7 @@ pub struct Tuning {
     pub retry: Curve,
     pub restart: RestartPolicy,
     pub refresh: Duration,
+    pub restart_within: Duration,
     pub health_period: Duration,
     pub health_lines: usize,
     pub stop_deadline: Duration,
@@ -108,6 +109,7 @@ impl Settings {
                 ..RestartPolicy::default()
             },
             refresh: ms(care.refresh_ms),
+            restart_within: ms(care.restart_ms),
             health_period: ms(self.health.period_ms),
             health_lines: self.health.every_account,
             stop_deadline: ms(self.stop.deadline_ms),

@@ -280,6 +280,7 @@ impl Ended {
                         | SkipReason::PriceStale
                         | SkipReason::PositionGone
                         | SkipReason::KillSwitch
+                        | SkipReason::AccountPaused
                 )
             )
         )
@@ -414,6 +415,7 @@ mod tests {
         for (reason, at_once) in [
             (SkipReason::ConditionGone, true),
             (SkipReason::KillSwitch, true),
+            (SkipReason::AccountPaused, true),
             (SkipReason::DryRun, false),
         ] {
             let (mut arming, _) = Arming::first();

@@ -39,6 +39,9 @@ pub enum JournalError {
     /// A kill switch is on. Nothing was written.
     #[error("a kill switch is on: `vigia kill-switch list` says which")]
     Stopped,
+    /// The account is paused. Nothing was written.
+    #[error("the account is paused: `vigia account list` says why")]
+    Paused,
     /// The episode is not armed, so it cannot fire.
     #[error("episode {episode} is not armed ({}): open it first", stands_text(*stands))]
     NotArmed {

@@ -7,9 +7,9 @@ use sea_orm::{ConnectionTrait, DatabaseExecutor};
 
 use super::arming::{ARMED, FIRED, stands};
 use super::execution::{Columns, Source, TABLE};
-use super::sending::{is_held_back, owns, stopped};
+use super::sending::{owns, stopped, why_stopped};
 use super::{Journal, JournalError, limits};
-use crate::domain::execution::{Action, Decision, State, live_trigger_key};
+use crate::domain::execution::{Action, Decision, SkipReason, State, live_trigger_key};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserId};
 use crate::domain::rules::Limits;
 use crate::store::entity::{arming, execution};
@@ -61,7 +61,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::NotArmed`] for an episode that is not armed, [`JournalError::NotOwner`] for a
     /// process whose claim was taken over, [`JournalError::Stopped`] while a kill switch is on,
-    /// [`StoreError::Unavailable`] and [`StoreError::Busy`], after which it may be repeated with the same id.
+    /// [`JournalError::Paused`] while the account is, [`StoreError::Unavailable`] and [`StoreError::Busy`], after which it may be repeated with the same id.
     pub async fn fire(
         &self,
         new: NewExecution,
@@ -89,8 +89,10 @@ impl Journal {
                         if db.query_one(&owns(epoch)).await?.is_none() {
                             return Err(JournalError::NotOwner);
                         }
-                        if is_held_back(db, new.id).await? {
-                            return Err(JournalError::Stopped);
+                        match why_stopped(db, new.id).await? {
+                            Some(SkipReason::AccountPaused) => return Err(JournalError::Paused),
+                            Some(_) => return Err(JournalError::Stopped),
+                            None => {}
                         }
                         return Err(not_armed(db, &new, now).await);
                     }

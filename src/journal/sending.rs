@@ -2,7 +2,9 @@
 //! the latest epoch gets it.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, UpdateStatement};
+use sea_orm::sea_query::{
+    Expr, ExprTrait, LockType, Query, SelectStatement, UnionType, UpdateStatement,
+};
 use sea_orm::{ConnectionTrait, DatabaseExecutor, EntityTrait};
 
 use super::execution::{Columns, TABLE};
@@ -11,7 +13,7 @@ use crate::domain::execution::{Action, Before, SkipReason, State};
 use crate::domain::ids::ExecutionId;
 use crate::store::entity::execution::{Column, Entity, Model};
 use crate::store::entity::{account, automation, owner};
-use crate::store::{Epoch, Kind, Lease, StoreError, TRADING, held_back};
+use crate::store::{Epoch, Kind, Lease, StoreError, TRADING, held_back, paused};
 
 /// Whether an execution may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,8 @@ pub enum Refusal {
 
 impl Journal {
     /// Lets an execution out to be sent as `action`, if it is planned, this process is the owner,
-    /// its automation, the version of the rule and its account are those that may act, and no kill
-    /// switch is on for it.
+    /// its automation, the version of the rule and its account are those that may act, its account is
+    /// not paused, and no kill switch is on for it.
     /// `before` is what a later proof will be held against.
     ///
     /// # Errors
@@ -164,6 +166,7 @@ fn let_out(
         .and_where(Expr::exists(owns(epoch)))
         .and_where(Expr::exists(automation_acts()))
         .and_where(Expr::exists(account_acts()))
+        .and_where(Expr::exists(paused()).not())
         .and_where(Expr::exists(held_back()).not())
         .returning(Query::returning().column(Column::Attempts))
         .to_owned())
@@ -229,27 +232,37 @@ async fn why_not(
     if account.is_none_or(|account| !account.is_active) {
         return Ok(Refusal::Skip(SkipReason::AccountDisabled));
     }
-    if is_held_back(db, id).await? {
-        return Ok(Refusal::Skip(SkipReason::KillSwitch));
+    if let Some(reason) = why_stopped(db, id).await? {
+        return Ok(Refusal::Skip(reason));
     }
     Err(StoreError::unavailable("what forbade the sending is gone again; try again").into())
 }
 
-/// Whether a kill switch holds an execution back.
-pub(super) async fn is_held_back(
+/// What holds an execution back, if anything does.
+pub(super) async fn why_stopped(
     db: &DatabaseExecutor<'_>,
     id: ExecutionId,
-) -> Result<bool, StoreError> {
-    Ok(db.query_one(&stopped(id)).await?.is_some())
+) -> Result<Option<SkipReason>, StoreError> {
+    if db.query_one(&where_stands(id, paused())).await?.is_some() {
+        return Ok(Some(SkipReason::AccountPaused));
+    }
+    let held = db.query_one(&where_stands(id, held_back())).await?;
+    Ok(held.map(|_| SkipReason::KillSwitch))
 }
 
-/// Finds an execution where a kill switch holds it back.
+/// Finds an execution where a kill switch or a pause of its account holds it back.
 pub(super) fn stopped(id: ExecutionId) -> SelectStatement {
+    let mut paused = where_stands(id, paused());
+    paused.union(UnionType::All, where_stands(id, held_back()));
+    paused
+}
+
+fn where_stands(id: ExecutionId, hold: SelectStatement) -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))
         .from(Entity)
         .and_where(Expr::col(Column::Id).eq(id.to_string()))
-        .and_where(Expr::exists(held_back()))
+        .and_where(Expr::exists(hold))
         .to_owned()
 }
 

@@ -16,7 +16,7 @@ use crate::domain::kill_switch::Reach;
 use crate::domain::rules::{Limits, RuleKind};
 use crate::domain::units::{Price, Sats};
 use crate::store::testing::{Fixture, at};
-use crate::store::{Account, Automation, Kind, Lease, LeaseTerms, StoreError};
+use crate::store::{Account, Automation, Kind, Lease, LeaseTerms, Pause, StoreError};
 
 struct Set {
     fixture: Fixture,
@@ -553,6 +553,46 @@ async fn nothing_fires_and_nothing_is_sent_while_a_kill_switch_is_on() {
             .await
             .is_err()
     );
+}
+
+/// A pause holds back its account from the moment it is written, and no other; the first reason stays.
+#[tokio::test]
+async fn nothing_fires_and_nothing_is_sent_while_the_account_is_paused() {
+    let set = Set::new().await;
+    let id = set.planned(1).await;
+    let (store, account) = (&set.fixture.store, &set.automation.account_id);
+    let other = set.fixture.account("other").await;
+    let pause = |id, reason: &str, now| {
+        let reason = Some(reason.to_owned());
+        async move { store.pause_account(id, reason, "operator", at(now)).await }
+    };
+    assert_eq!(pause(&other.id, "not this one", 2).await, Ok(true));
+    let nobody = AccountId::new("nobody");
+    assert!(pause(&nobody, "?", 2).await.is_err());
+    assert!(store.resume_account(&nobody, at(2)).await.is_err());
+
+    assert_eq!(pause(account, "a look", 3).await, Ok(true));
+    assert_eq!(pause(account, "another look", 4).await, Ok(false));
+    let stored = store.account(account.as_str()).await.unwrap();
+    let (reason, by) = (Some("a look".to_owned()), "operator".to_owned());
+    let since = at(3);
+    assert_eq!(stored.paused, Some(Pause { since, reason, by }));
+    let held = Began::Refused(Refusal::Skip(SkipReason::AccountPaused));
+    assert_eq!(set.begin(id).await, held);
+    assert_eq!(set.state(id).await, State::Planned);
+    set.open(2, 1).await;
+    let fire = || {
+        set.journal
+            .fire(set.decided(2, 2, 1), Limits::default(), at(5))
+    };
+    assert_eq!(fire().await, Err(JournalError::Paused));
+    assert!(set.journal.execution(execution(2)).await.is_err());
+
+    assert_eq!(store.resume_account(account, at(6)).await, Ok(true));
+    assert_eq!(store.resume_account(account, at(7)).await, Ok(false));
+    assert_eq!(store.account(account.as_str()).await.unwrap().paused, None);
+    assert_eq!(fire().await, Ok(FireResult::Fired));
+    assert_eq!(set.begin(id).await, Began::Sending { attempt: 1 });
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::entity::account::{ActiveModel, Column, Entity, Model};
+use super::pauses::Pause;
 use super::rows::{Listed, list};
 use super::{Kind, Store, StoreError};
 use crate::domain::credentials::Credentials;
@@ -37,6 +38,10 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// While it is paused nothing is decided and nothing sent for it.
+    pub paused: Option<Pause>,
+    /// Raised by every change of its credentials, from 1.
+    pub credentials_version: i64,
 }
 
 /// An account to be added. It starts active.
@@ -57,6 +62,8 @@ impl TryFrom<Model> for Account {
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
         Ok(Self {
+            paused: Pause::stored(&row),
+            credentials_version: row.credentials_version,
             id: AccountId::new(row.id),
             user_id: UserId::new(row.user_id),
             name: row.account_name,
@@ -98,6 +105,8 @@ impl Store {
             is_active: true,
             created_at: now,
             updated_at: now,
+            paused: None,
+            credentials_version: 1,
         };
         let row = ActiveModel {
             id: Set(account.id.to_string()),
@@ -108,6 +117,8 @@ impl Store {
             is_active: Set(true),
             created_at: Set(now),
             updated_at: Set(now),
+            credentials_version: Set(1),
+            ..ActiveModel::default()
         };
         self.write(Kind::One, move |db| {
             Box::pin(async move {

@@ -108,6 +108,10 @@ impl Store {
             is_active: kept.active,
             created_at: now,
             updated_at: now,
+            paused_since: None,
+            paused_reason: None,
+            paused_by: None,
+            credentials_version: 1,
         })
     }
 }

@@ -49,6 +49,20 @@ pub enum Event {
         cause: String,
         retry_s: u64,
     },
+    AccountRestarting {
+        account: AccountTag,
+        because: &'static str,
+    },
+    AccountRestarted {
+        account: AccountTag,
+        handover_ms: u64,
+        took_ms: u64,
+        transport: Transport,
+    },
+    AccountRestartRefused {
+        account: AccountTag,
+        reason: String,
+    },
     ConnectionState {
         account: AccountTag,
         from: Health,
@@ -176,6 +190,9 @@ impl Event {
             Self::ActorRestarting { .. } => "actor.restarting",
             Self::ActorRestarted { .. } => "actor.restarted",
             Self::ActorQuarantined { .. } => "actor.quarantined",
+            Self::AccountRestarting { .. } => "account.restarting",
+            Self::AccountRestarted { .. } => "account.restarted",
+            Self::AccountRestartRefused { .. } => "account.restart_refused",
             Self::ConnectionState { .. } => "connection.state",
             Self::TransportSwitched { .. } => "transport.switched",
             Self::SocketLost { .. } => "socket.lost",
@@ -208,6 +225,15 @@ impl Event {
             Self::ActorRestarting { actor, attempt, delay_ms } => warn!(event, actor, attempt, delay_ms),
             Self::ActorRestarted { actor, restarts } => info!(event, actor, restarts),
             Self::ActorQuarantined { actor, cause, retry_s } => error!(event, actor, cause, retry_s),
+            Self::AccountRestarting { account, because } => {
+                info!(event, account_id = %account.id, account_name = %account.name, because);
+            }
+            Self::AccountRestarted { account, handover_ms, took_ms, transport } => {
+                info!(event, account_id = %account.id, account_name = %account.name, handover_ms, took_ms, %transport);
+            }
+            Self::AccountRestartRefused { account, reason } => {
+                warn!(event, account_id = %account.id, account_name = %account.name, reason);
+            }
             Self::ConnectionState { account, from, to, transport } => match to {
                 Health::Live | Health::Starting | Health::Syncing | Health::Stopped => {
                     info!(event, account_id = %account.id, account_name = %account.name, %from, %to, %transport);

@@ -100,14 +100,15 @@ impl Automation {
                 });
                 self.apply(id, ArmingEvent::Completed, context);
             }
-            Err(JournalError::Stopped) => {
-                self.held_back(id);
+            Err(error @ (JournalError::Stopped | JournalError::Paused)) => {
+                self.held_back(id, error == JournalError::Paused);
                 self.apply(id, ArmingEvent::Stopped, context);
             }
             Err(JournalError::NotArmed { .. }) => {
                 // The store knows better what stands: it is asked anew.
                 self.forget(id);
                 self.look_at_book(context);
+                self.leave(context);
             }
             Err(error) => {
                 self.store_failed(&error);
@@ -117,18 +118,23 @@ impl Automation {
     }
 
     /// Told once, until it may act again.
-    fn held_back(&mut self, id: PositionId) {
+    fn held_back(&mut self, id: PositionId, paused: bool) {
         let Some(tracked) = self.tracked.get_mut(&id) else {
             return;
         };
         if std::mem::replace(&mut tracked.held_back, true) {
             return;
         }
+        let (what, why) = if paused {
+            ("account_paused", "the account is paused")
+        } else {
+            ("kill_switch", "a kill switch is on")
+        };
         self.shared.events.emit(Event::Alarm {
             account: self.account.tag.clone(),
-            what: "kill_switch",
+            what,
             detail: format!(
-                "automation {} would act on position {id}, and a kill switch is on",
+                "automation {} would act on position {id}, and {why}",
                 self.plan.id
             ),
         });

@@ -2,8 +2,8 @@
 //!
 //! - Owner: the account's `Connection`. Set aside when it dies too often.
 //! - Owns: its arming, as far as it is in memory; what counts is in the store.
-//! - In: `BookChanged`, `LevelReached`, `ExecutionEnded`, `FeedStarted`. Out: `Watch` and `Unwatch`
-//!   to the price feed, `Submit` and `TakeUp` to the intake.
+//! - In: `BookChanged`, `LevelReached`, `ExecutionEnded`, `FeedStarted`, `Retire`. Out: `Watch` and
+//!   `Unwatch` to the price feed, `Submit` and `TakeUp` to the intake, `Stands` to its connection.
 //! - Bound: one level and at most one unfinished execution for each position.
 //! - Death: a fresh one reads arming from the store; an execution that was written down is carried
 //!   out by the intake whether or not this actor lives.
@@ -11,6 +11,7 @@
 
 mod episodes;
 mod firing;
+mod places;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -32,6 +33,8 @@ use crate::domain::rules::{Rule, Subject};
 use crate::journal::JournalError;
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
+
+pub use places::Stands;
 
 /// How soon a spent episode is looked at again while nothing confirms the price.
 const UNSEEN: Duration = Duration::from_secs(1);
@@ -76,16 +79,27 @@ pub struct Automation {
     account: Arc<Account>,
     plan: AutomationPlan,
     tracked: HashMap<PositionId, Tracked>,
+    /// Who waits until it stands.
+    awaits: Option<Recipient<Stands>>,
+    /// Another has taken its place: it decides nothing any more.
+    retiring: bool,
 }
 
 impl Automation {
-    /// An automation that has not looked at its account yet.
-    pub fn new(shared: Arc<Shared>, account: Arc<Account>, plan: AutomationPlan) -> Self {
+    /// An automation that has not looked at its account yet; `awaits` is told when it stands.
+    pub fn new(
+        shared: Arc<Shared>,
+        account: Arc<Account>,
+        plan: AutomationPlan,
+        awaits: Option<Recipient<Stands>>,
+    ) -> Self {
         Self {
             shared,
             account,
             plan,
             tracked: HashMap::new(),
+            awaits,
+            retiring: false,
         }
     }
 
@@ -103,7 +117,7 @@ impl Automation {
 
     fn look_at_book(&mut self, context: &mut Context<Self>) {
         let view = self.account.view.load_full();
-        if view.read_at.is_none() {
+        if view.read_at.is_none() || self.retiring {
             return;
         }
         if self.plan.rule.is_entry() {
@@ -173,9 +187,13 @@ impl Automation {
         let Some(tracked) = self.tracked.get_mut(&id) else {
             return;
         };
-        if let Some(effect) = tracked.arming.step(event, now, habit) {
+        let effect = tracked.arming.step(event, now, habit);
+        if self.retiring {
+            self.leave(context);
+        } else if let Some(effect) = effect {
             self.perform(id, effect, context);
         }
+        self.tell_standing();
     }
 
     fn perform(&mut self, id: PositionId, effect: Effect, context: &mut Context<Self>) {
@@ -248,6 +266,9 @@ impl Automation {
         tick_at: Option<Duration>,
         context: &mut Context<Self>,
     ) {
+        if self.retiring {
+            return;
+        }
         match self.tracked.get(&id).map(|tracked| tracked.arming.phase) {
             Some(Phase::Armed) => self.watch(id, tick_at, context),
             Some(Phase::Spent(_)) => self.watch_release(id, context),
@@ -270,6 +291,7 @@ impl Actor for Automation {
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("automation.started", self.plan.id.as_str());
         self.look_at_book(context);
+        self.tell_standing();
     }
 }
 
@@ -286,6 +308,7 @@ impl Handler<BookChanged> for Automation {
 
     fn handle(&mut self, _: BookChanged, context: &mut Context<Self>) {
         self.look_at_book(context);
+        self.tell_standing();
     }
 }
 

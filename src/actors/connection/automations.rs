@@ -6,10 +6,11 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::super::automation::{Automation, AutomationPlan};
+use super::super::verdict;
 use super::Connection;
 use crate::domain::arming::Ended;
 use crate::domain::ids::{AutomationId, ExecutionId};
-use crate::domain::restart::{Tenure, Verdict};
+use crate::domain::restart::Tenure;
 use crate::journal::JournalError;
 use crate::supervision::{Child, ChildExit, OwnerGone, Ward, parent, start};
 use crate::telemetry::Event;
@@ -54,8 +55,15 @@ impl Automated {
 }
 
 impl Connection {
+    /// Those of its automations that run.
+    pub(super) fn children(&self) -> impl Iterator<Item = &Child<Automation>> {
+        let automated = self.automations.values();
+        automated.filter_map(|automated| automated.child.as_ref())
+    }
+
     pub(super) fn start_automation(&mut self, id: &AutomationId, context: &mut Context<Self>) {
         let now = self.now();
+        let awaits = self.awaits(id, context);
         let Some(automated) = self.automations.get_mut(id) else {
             return;
         };
@@ -69,7 +77,7 @@ impl Connection {
             generation,
             OwnerGone::End,
             parent(context),
-            move |_| Automation::new(shared, account, plan),
+            move |_| Automation::new(shared, account, plan, awaits),
         ));
         let actor = format!("automation/{id}");
         let restarts = automated.ward.restarts();
@@ -90,7 +98,13 @@ impl Connection {
             learned.map(|lineage| account.lineage.store(Arc::new(lineage)))
         };
         let learned = |learned, connection: &mut Self, context: &mut Context<Self>| match learned {
-            Ok(()) => connection.publish(),
+            Ok(()) => {
+                if let Some(candidate) = &mut connection.candidate {
+                    candidate.knows_lineage = true;
+                }
+                connection.publish();
+                connection.advance(context);
+            }
             Err(error) => {
                 let error: JournalError = error;
                 tracing::error!(event = "store.failed", %error, "successions wait");
@@ -103,6 +117,7 @@ impl Connection {
     }
 
     fn end_automation(&mut self, id: &AutomationId) {
+        self.awaits_no_more(id);
         if self.automations.remove(id).is_some() {
             tracing::info!(event = "actor.stopped", actor = format!("automation/{id}"));
         }
@@ -126,9 +141,12 @@ impl Handler<Plans> for Connection {
             let id = plan.id.clone();
             if !self.automations.contains_key(&id) {
                 self.automations.insert(id.clone(), Automated::new(plan));
-                self.start_automation(&id, context);
+                if self.arms() {
+                    self.start_automation(&id, context);
+                }
             }
         }
+        self.advance(context);
     }
 }
 
@@ -136,6 +154,9 @@ impl Handler<ExecutionEnded> for Connection {
     type Result = ();
 
     fn handle(&mut self, ended: ExecutionEnded, _: &mut Context<Self>) {
+        if let Some(successor) = &self.successor {
+            successor.do_send(ended.clone());
+        }
         let automated = self.automations.get(&ended.automation);
         if let Some(child) = automated.and_then(|automated| automated.child.as_ref()) {
             child.addr().do_send(ended);
@@ -147,11 +168,7 @@ impl Handler<FeedStarted> for Connection {
     type Result = ();
 
     fn handle(&mut self, started: FeedStarted, _: &mut Context<Self>) {
-        for child in self
-            .automations
-            .values()
-            .filter_map(|automated| automated.child.as_ref())
-        {
+        for child in self.children() {
             child.addr().do_send(started);
         }
     }
@@ -171,36 +188,16 @@ impl Handler<ChildExit> for Connection {
             return;
         };
         automated.child = None;
+        if self.retiring {
+            self.leave(context);
+            return;
+        }
         let actor = format!("automation/{id}");
-        let cause = exit.exit.to_string();
-        self.shared.events.emit(Event::ActorDied {
-            actor: actor.clone(),
-            cause: cause.clone(),
-        });
-        let pause = match verdict {
-            Verdict::Restart { attempt, delay } => {
-                let delay_ms = delay.as_millis() as u64;
-                self.shared.events.emit(Event::ActorRestarting {
-                    actor,
-                    attempt,
-                    delay_ms,
-                });
-                delay
-            }
-            Verdict::Quarantine { retry } => {
-                let retry_s = retry.as_secs();
-                self.shared.events.emit(Event::ActorQuarantined {
-                    actor,
-                    cause,
-                    retry_s,
-                });
-                retry
-            }
-        };
+        let pause = verdict::tell(&self.shared.events, actor, &exit.exit, &verdict);
         context.run_later(pause, move |connection, context| {
             // Disabled and enabled meanwhile, it has a successor already.
             let automated = connection.automations.get(&id);
-            if automated.is_some_and(|automated| automated.child.is_none()) {
+            if connection.arms() && automated.is_some_and(|automated| automated.child.is_none()) {
                 connection.start_automation(&id, context);
             }
         });

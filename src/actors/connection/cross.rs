@@ -93,6 +93,7 @@ impl Connection {
                 let again = self.now() + self.shared.tuning.link.refused_pause;
                 self.cross_access = Access::Denied(again);
                 self.publish_view();
+                self.advance(context);
             }
             Err(error) if refusal_of(&error).is_some() => self.reading_failed(&error, context),
             Err(error) => self.tell_failed_reading(&error),
@@ -129,5 +130,6 @@ impl Connection {
         if let Some(at) = read_again_at {
             self.read_again_at(at, context);
         }
+        self.advance(context);
     }
 }

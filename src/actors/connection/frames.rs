@@ -5,8 +5,10 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::super::socket_stream::FromSocket;
-use super::Connection;
+use super::{Connection, Overheard};
+use crate::domain::book::TradeEvent;
 use crate::domain::connection::Event as LinkEvent;
+use crate::domain::ids::PositionId;
 use crate::exchange::{Frame, SocketEvent};
 use crate::telemetry::Event;
 
@@ -21,16 +23,12 @@ impl StreamHandler<FromSocket> for Connection {
                 self.step(LinkEvent::SocketReady, context);
             }
             SocketEvent::Frame(Frame::Trade { id, event }, at) => {
-                if self.book.event(id, event, at) {
-                    self.publish();
-                }
-                if self.book.is_dirty() {
-                    self.read_in(Duration::ZERO, context);
-                }
+                self.pass_on(Overheard::Trade(id, event, at));
+                self.take_trade_event(id, event, at, context);
             }
             SocketEvent::Frame(Frame::Cross, at) => {
-                self.cross.changed(at);
-                self.read_in(Duration::ZERO, context);
+                self.pass_on(Overheard::Cross(at));
+                self.take_cross_event(at, context);
             }
             SocketEvent::Frame(Frame::LastPrice { .. }, _) | SocketEvent::Forbidden(_) => {}
             SocketEvent::Undecodable(detail) => {
@@ -59,4 +57,32 @@ impl StreamHandler<FromSocket> for Connection {
 
     /// The end of a socket is no end of the connection.
     fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl Connection {
+    pub(super) fn take_trade_event(
+        &mut self,
+        id: PositionId,
+        event: TradeEvent,
+        at: Duration,
+        context: &mut Context<Self>,
+    ) {
+        if self.book.event(id, event, at) {
+            self.publish();
+        }
+        if self.book.is_dirty() {
+            self.read_in(Duration::ZERO, context);
+        }
+    }
+
+    pub(super) fn take_cross_event(&mut self, at: Duration, context: &mut Context<Self>) {
+        self.cross.changed(at);
+        self.read_in(Duration::ZERO, context);
+    }
+
+    fn pass_on(&self, overheard: Overheard) {
+        if let Some(successor) = &self.successor {
+            successor.do_send(overheard);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::Connection;
+use super::succession::concerns_successor;
 use crate::domain::connection::{Event as LinkEvent, Health, Refusal};
 use crate::domain::ids::PositionId;
 use crate::domain::position::Position;
@@ -18,7 +19,7 @@ const AFTER_OWN_COMMAND: Duration = Duration::from_millis(200);
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// What an executor learned from the exchange.
-#[derive(Message)]
+#[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub enum Learned {
     /// The answer to a command on a trade, or to an order: the trade as it is now, and what it took
@@ -47,6 +48,13 @@ impl Handler<Learned> for Connection {
 
     fn handle(&mut self, learned: Learned, context: &mut Context<Self>) {
         let now = self.now();
+        if let Some(successor) = self
+            .successor
+            .as_ref()
+            .filter(|_| concerns_successor(&learned))
+        {
+            successor.do_send(learned.clone());
+        }
         match learned {
             Learned::Answered(position, amount) => {
                 self.book.own_answer(position, now);

@@ -3,8 +3,11 @@
 //!
 //! - Owner: `Supervisor`, one for each account. Set aside when it dies too often.
 //! - Owns: the book, the account's socket, its automations, the account's `View`.
-//! - In: socket events, `Learned` from executors, `Plans`, `ExecutionEnded`, `FeedStarted`. Out:
-//!   `BookChanged`, `ExecutionEnded` and `FeedStarted` to its automations.
+//! - In: socket events, `Learned` from executors, `Plans`, `ExecutionEnded`, `FeedStarted`; when one
+//!   is to take another's place: `SucceededBy`, `Bequest`, `Overheard`, `Stands`, `WhyNotLive`,
+//!   `TookOver`, `Retire`. Out: `BookChanged`, `ExecutionEnded`, `FeedStarted` and `Retire` to its
+//!   automations, `Bequest`, `Overheard`, `Learned` and `ExecutionEnded` to its successor, `Ready` and
+//!   `Unfit` to the supervisor.
 //! - Bound: one reading of the book at a time, within the key's rate budget; 1024 frames wait.
 //! - Death: book and socket are lost and read again; automations end and start with it; running
 //!   executions do not.
@@ -16,6 +19,7 @@ mod frames;
 mod learned;
 mod reading;
 mod socket;
+mod succession;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,6 +44,7 @@ pub use automations::CrashAutomation;
 pub use automations::{ExecutionEnded, FeedStarted, Plans};
 pub use learned::Learned;
 pub(super) use reading::refusal_of;
+pub use succession::{Bequest, Overheard, Retire, SucceededBy, TookOver, WhyNotLive};
 
 /// How often state and nearness are looked at.
 const BEAT: Duration = Duration::from_millis(500);
@@ -75,6 +80,14 @@ pub struct Connection {
     /// An attempt is being written down.
     noting: bool,
     automations: HashMap<AutomationId, Automated>,
+    /// Until it has taken over, where it is to take another's place.
+    candidate: Option<succession::Candidate>,
+    /// Who is to take its place.
+    successor: Option<Addr<Connection>>,
+    /// Another has.
+    retiring: bool,
+    /// Changes of transport before its time.
+    switches_before: u32,
 }
 
 impl Connection {
@@ -107,6 +120,10 @@ impl Connection {
             socket_timer: None,
             noting: false,
             automations: plans.into_iter().map(automated).collect(),
+            candidate: None,
+            successor: None,
+            retiring: false,
+            switches_before: 0,
         }
     }
 
@@ -149,8 +166,11 @@ impl Connection {
         // The view first: whoever hears of the switch finds it there.
         self.report();
         for switched in switches {
-            self.shared.events.emit(switched);
+            if self.serves() {
+                self.shared.events.emit(switched);
+            }
         }
+        self.advance(context);
     }
 
     fn beat(&mut self, context: &mut Context<Self>) {
@@ -169,14 +189,19 @@ impl Connection {
         }
         self.yield_socket(context);
         self.report();
+        self.advance(context);
         let (now, near) = (self.now(), self.shared.tuning.link.read_near);
         let sooner = self.health == Health::Live && self.read_at > now + near && self.is_near();
         // Timers stand still while the machine is suspended.
-        let overdue = self.reading_since.is_none() && now > self.read_at + BEAT;
+        let overdue = self.has_begun() && self.reading_since.is_none() && now > self.read_at + BEAT;
         if sooner || overdue {
             self.read_in(Duration::ZERO, context);
         }
         context.run_later(BEAT, Self::beat);
+    }
+
+    fn switches(&self) -> u32 {
+        self.switches_before + self.link.switches()
     }
 
     fn current_health(&self) -> Health {
@@ -196,12 +221,12 @@ impl Connection {
         let (from, to) = (self.health, self.current_health());
         let transport = self.link.transport();
         let shown = self.account.view.load();
-        if from == to && shown.transport == transport && shown.switches == self.link.switches() {
+        if from == to && shown.transport == transport && shown.switches == self.switches() {
             return;
         }
         self.health = to;
         self.publish_view();
-        if from != to {
+        if from != to && self.serves() {
             let account = self.account.tag.clone();
             self.shared.events.emit(Event::ConnectionState {
                 account,
@@ -234,7 +259,7 @@ impl Connection {
         self.account.view.store(Arc::new(View {
             health: self.health,
             transport: self.link.transport(),
-            switches: self.link.switches(),
+            switches: self.switches(),
             rows,
             cross: self
                 .cross
@@ -248,11 +273,7 @@ impl Connection {
 
     fn publish(&self) {
         self.publish_view();
-        for child in self
-            .automations
-            .values()
-            .filter_map(|automated| automated.child.as_ref())
-        {
+        for child in self.children() {
             child.addr().do_send(BookChanged);
         }
     }
@@ -267,12 +288,14 @@ impl Actor for Connection {
         // What an earlier one knew of the account is not to be acted upon.
         self.publish_view();
         self.learn_lineage(context);
-        let ids: Vec<_> = self.automations.keys().cloned().collect();
-        for id in ids {
-            self.start_automation(&id, context);
+        if self.candidate.is_none() {
+            let ids: Vec<_> = self.automations.keys().cloned().collect();
+            for id in ids {
+                self.start_automation(&id, context);
+            }
+            self.read_in(Duration::ZERO, context);
+            self.connect(context);
         }
-        self.read_in(Duration::ZERO, context);
-        self.connect(context);
         self.beat(context);
     }
 }

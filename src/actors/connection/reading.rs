@@ -75,8 +75,9 @@ impl Connection {
                 self.read_in(pause, context);
                 self.step(LinkEvent::Read { requested_at }, context);
                 self.publish();
-                // The one that has waited longer first: there may be a place for one alone.
-                if self.balance_at <= self.cross_read_at {
+                // The one that has waited longer first: there may be a place for one alone. To take
+                // over, the cross account must be known.
+                if self.balance_at <= self.cross_read_at && self.candidate.is_none() {
                     self.read_balance(context);
                     self.read_cross(context);
                 } else {
@@ -90,6 +91,9 @@ impl Connection {
 
     pub(super) fn reading_failed(&mut self, error: &ExchangeError, context: &mut Context<Self>) {
         self.tell_failed_reading(error);
+        if refusal_of(error).is_some() {
+            self.is_unfit(error);
+        }
         let event = refusal_of(error).map_or(LinkEvent::ReadFailed, LinkEvent::Refused);
         self.step(event, context);
     }
@@ -98,6 +102,7 @@ impl Connection {
     pub(super) fn tell_failed_reading(&mut self, error: &ExchangeError) {
         obey::obey(&self.shared, &self.account, error);
         let (text, now) = (error.to_string(), self.now());
+        self.note_error(&text);
         if let Some(count) = self.failed_readings.one_more(&text, now) {
             self.shared.events.emit(Event::ReadingFailed {
                 account: self.account.tag.clone(),

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::super::socket_stream::events;
+use super::super::socket_stream::{attempt, events};
 use super::Connection;
 use crate::domain::connection::Event as LinkEvent;
 use crate::domain::nearness::Nearness;
 use crate::exchange::{Socket, SocketPermit, SocketPlan, Topic};
-use crate::store::StoreError;
 
 /// How soon a socket is asked for again after the store refused to note the attempt.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -46,24 +45,13 @@ impl Connection {
         };
         self.noting = true;
         let shared = Arc::clone(&self.shared);
-        let noting = async move {
-            let noted = shared.note_attempt(&permit).await;
-            (noted, permit)
-        };
-        let noted = |(noted, permit): (Result<(), StoreError>, SocketPermit),
-                     connection: &mut Self,
-                     context: &mut Context<Self>| {
+        attempt(&shared, permit, context, |connection, permit, context| {
             connection.noting = false;
-            match noted {
-                Ok(()) => connection.open(permit, context),
-                Err(error) => {
-                    permit.unused();
-                    tracing::error!(event = "store.failed", %error, "a socket waits");
-                    connection.connect_in(STORE_RETRY, context);
-                }
+            match permit {
+                Some(permit) => connection.open(permit, context),
+                None => connection.connect_in(STORE_RETRY, context),
             }
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(noting).map(noted));
+        });
     }
 
     fn open(&mut self, permit: SocketPermit, context: &mut Context<Self>) {

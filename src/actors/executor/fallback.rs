@@ -25,7 +25,8 @@ pub(super) async fn nothing_added(
     let Some(rule) = work.rule.clone().filter(|rule| has_fallback(rule)) else {
         return record::fail(shared, work, reason, evidence).await;
     };
-    let row = work.account.view.load().row(work.position).cloned();
+    let present = shared.present(&work.account);
+    let row = present.view.load().row(work.position).cloned();
     let position = row.as_ref().map(|row| &row.position);
     let instead = FallingBack {
         id: ExecutionId(uuid::Uuid::now_v7()),

@@ -99,9 +99,14 @@ pub(super) async fn refused(
     kept: Reopening,
     error: &ExchangeError,
 ) -> Next {
-    let Class::Retryable { .. } = error.class else {
-        return not_reopened(shared, work, error.to_string()).await;
+    let passes = match error.class {
+        Class::Retryable { .. } => true,
+        Class::Unauthorized => shared.has_other_credentials(&work.account),
+        _ => false,
     };
+    if !passes {
+        return not_reopened(shared, work, error.to_string()).await;
+    }
     send::obey(shared, &work.account, error);
     let text = error.to_string();
     match shared

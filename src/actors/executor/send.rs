@@ -126,9 +126,10 @@ async fn read_first(shared: &Shared, work: Work, mode: MarginMode) -> Next {
 }
 
 /// The cross account's leverage is a setting of its own, made before an order that wants another.
-async fn set_leverage(work: &Work, leverage: f64) -> Result<(), ExchangeError> {
+async fn set_leverage(shared: &Shared, work: &Work, leverage: f64) -> Result<(), ExchangeError> {
     let wanted = leverage as i64;
-    let stands = work.account.view.load().cross.map(|cross| cross.leverage);
+    let present = shared.present(&work.account);
+    let stands = present.view.load().cross.map(|cross| cross.leverage);
     if stands == Some(wanted) {
         return Ok(());
     }
@@ -155,7 +156,7 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
         Err(free_at) => return Next::no_room(work, free_at),
     };
     if let Action::CrossOpen(opening) = action
-        && let Err(error) = set_leverage(&work, opening.leverage).await
+        && let Err(error) = set_leverage(shared, &work, opening.leverage).await
     {
         return match error.class {
             Class::Rejected | Class::ScopeMissing => {
@@ -238,16 +239,13 @@ async fn refused(
     match error.class {
         Class::Unknown => Next::step(work, prove(None)),
         _ if let Action::Reopen(kept) = action => reopen::refused(shared, work, kept, error).await,
-        // Known not to have been applied.
+        // Known not to have been applied. Where the account has got other credentials meanwhile, they
+        // are not refused.
         Class::Retryable { .. } if !action.is_idempotent() => {
-            let (text, now) = (error.to_string(), shared.clock.utc());
-            match shared.journal.back_to_planned(work.id, &text, now).await {
-                Ok(()) => not_sent(shared, work, error, "sending").await,
-                Err(error) => {
-                    let step = prove(None);
-                    store_failed(shared, Work { step, ..work }, &error)
-                }
-            }
+            take_back(shared, work, action, before, error).await
+        }
+        Class::Unauthorized if shared.has_other_credentials(&work.account) => {
+            take_back(shared, work, action, before, error).await
         }
         // Perhaps applied. A close that were repeated blindly would hide what became of the first.
         Class::Retryable { after } => {
@@ -278,8 +276,30 @@ async fn refused(
     }
 }
 
-/// The whole account is refused: the next attempt would be too.
+/// Takes back what was not applied, to be sent again later.
+async fn take_back(
+    shared: &Shared,
+    work: Work,
+    action: Action,
+    before: Before,
+    error: &ExchangeError,
+) -> Next {
+    let (text, now) = (error.to_string(), shared.clock.utc());
+    match shared.journal.back_to_planned(work.id, &text, now).await {
+        Ok(()) => not_sent(shared, work, error, "sending").await,
+        Err(error) => {
+            let step = Step::prove(action, Some(before), None);
+            store_failed(shared, Work { step, ..work }, &error)
+        }
+    }
+}
+
+/// The whole account is refused: the next attempt would be too, unless it has got other credentials
+/// meanwhile.
 async fn refused_for_good(shared: &Shared, work: Work, error: &ExchangeError) -> Next {
+    if shared.has_other_credentials(&work.account) {
+        return not_sent(shared, work, error, "asking with credentials of before").await;
+    }
     obey(shared, &work.account, error);
     let evidence = json!({ "error": error.to_string() });
     record::fail(shared, work, format!("refused: {error}"), evidence).await
@@ -289,7 +309,9 @@ async fn refused_for_good(shared: &Shared, work: Work, error: &ExchangeError) ->
 /// the whole account.
 pub(super) fn obey(shared: &Shared, account: &Account, error: &ExchangeError) {
     obey::obey(shared, account, error);
-    if let Some(refusal) = refusal_of(error) {
+    if let Some(refusal) = refusal_of(error)
+        && !shared.has_other_credentials(account)
+    {
         account.connection.tell(Learned::Refused(refusal));
     }
 }

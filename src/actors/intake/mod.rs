@@ -120,10 +120,8 @@ impl Intake {
                 return;
             };
             let mut work = self.waiting.remove(index);
-            // Let go and taken up again, an account is another one by now.
-            if let Some(account) = self.shared.accounts.load().get(&work.account.tag.id) {
-                work.account = Arc::clone(account);
-            }
+            // Restarted, or let go and taken up again, an account is another one by now.
+            work.account = self.shared.present(&work.account);
             self.busy.insert(work.account.tag.id.clone(), seat);
             let taken = &mut self.seats[seat];
             taken.work = Some(work.clone());
@@ -141,6 +139,7 @@ impl Intake {
         }
         self.assessed_at = now;
         for work in &mut self.waiting {
+            work.account = self.shared.present(&work.account);
             work.reassess(now);
         }
     }

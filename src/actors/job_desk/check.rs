@@ -132,6 +132,12 @@ async fn account(shared: &Shared, automation: &Automation) -> Result<Arc<Account
     if !stored.is_active {
         return Err(Outcome::Failed(format!("account {name} is disabled")));
     }
+    if let Some(pause) = &stored.paused {
+        let why = pause.reason.as_deref().unwrap_or("no reason was given");
+        return Err(Outcome::Failed(format!(
+            "account_paused: account {name} is paused: {why}"
+        )));
+    }
     let served = shared.accounts.load().get(id).cloned();
     let missing = match &served {
         Some(account) => missing(&account.credentials),

@@ -9,7 +9,7 @@ use super::super::shared::{Row, Shared};
 use super::super::work::Work;
 use super::check::{self, Checked};
 use super::remark;
-use crate::domain::execution::{self, Danger, Decision, Seen, State};
+use crate::domain::execution::{self, Danger, Decision, Seen, SkipReason, State};
 use crate::domain::ids::{ExecutionId, PositionId};
 use crate::domain::rules::Subject;
 use crate::journal::{Execution, Filter, FireResult, JournalError, NewExecution, OpenedEpisode};
@@ -103,7 +103,7 @@ impl Considered {
 
 /// Evaluates the rule once, now, for all positions or for the one that is asked for.
 fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
-    let account = &checked.account;
+    let account = &shared.present(&checked.account);
     let (now, view) = (shared.clock.mono(), account.view.load_full());
     let (name, rule) = (&account.tag.name, &checked.rule);
     let read_at = view
@@ -195,8 +195,13 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
         };
         let (work, new) = intent(checked, &considered, look.seen, episode);
         let result = journal.fire(new, checked.rule.limits(), now).await;
-        if let Err(JournalError::Stopped) = result {
-            plan.remarks.push(remark::held_back(id));
+        let held = match result {
+            Err(JournalError::Stopped) => Some(SkipReason::KillSwitch),
+            Err(JournalError::Paused) => Some(SkipReason::AccountPaused),
+            _ => None,
+        };
+        if let Some(reason) = held {
+            plan.remarks.push(remark::held_back(id, reason));
             continue;
         }
         match result.map_err(retry)? {

@@ -31,9 +31,9 @@ pub(super) fn not_reached(
     })
 }
 
-/// A kill switch is on.
-pub(super) fn held_back(position: PositionId) -> Value {
-    json!({ "positionId": position, "status": "skipped", "reason": SkipReason::KillSwitch })
+/// A kill switch is on, or the account is paused.
+pub(super) fn held_back(position: PositionId, reason: SkipReason) -> Value {
+    json!({ "positionId": position, "status": "skipped", "reason": reason })
 }
 
 /// The automation has acted as often as it may, for a while or at all.

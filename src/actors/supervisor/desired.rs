@@ -3,25 +3,72 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
+
+use super::super::shared::Shared;
 use super::AutomationPlan;
+use crate::domain::credentials::Credentials;
 use crate::domain::ids::AccountId;
+use crate::journal::Execution;
 use crate::store::{self, StoreError};
+
+/// Credentials that are opened at once.
+const OPENED_AT_ONCE: usize = 8;
+
+/// Which credentials, and of which network, an account is served with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Access {
+    version: i64,
+    pub(super) network: String,
+}
+
+impl Access {
+    pub(super) fn of(stored: &store::Account) -> Self {
+        Self {
+            version: stored.credentials_version,
+            network: stored.network.clone(),
+        }
+    }
+}
+
+/// An account that should be served.
+pub(super) struct Wanted {
+    pub(super) stored: store::Account,
+    /// What it should be watched for; nothing while it is paused.
+    pub(super) plans: Vec<AutomationPlan>,
+    /// Where they are others than it is served with.
+    pub(super) credentials: Option<Result<Credentials, StoreError>>,
+    /// Whether it has executions that have not ended, where it is to change its network: they are
+    /// proven where they were sent.
+    pub(super) is_owed: bool,
+}
 
 /// What is stored: accounts that should be served, and what each should be watched for.
 pub(super) struct Desired {
-    pub(super) accounts: HashMap<AccountId, (store::Account, Vec<AutomationPlan>)>,
+    pub(super) accounts: HashMap<AccountId, Wanted>,
 }
 
-/// Reads what should run, and what of it cannot be used, in words.
-pub(super) async fn desired(store: &store::Store) -> Result<(Desired, Vec<String>), StoreError> {
+/// Reads what should run, and what of it cannot be used, in words. `served` says what the accounts
+/// are served with now.
+pub(super) async fn desired(
+    shared: &Shared,
+    served: &HashMap<AccountId, Access>,
+) -> Result<(Desired, Vec<String>), StoreError> {
+    let store = &shared.store;
     let mut unusable = vec![];
     let listed = store.accounts().await?;
     unusable.extend(listed.unreadable.iter().map(ToString::to_string));
+    let wanted = |stored: store::Account| Wanted {
+        stored,
+        plans: vec![],
+        credentials: None,
+        is_owed: false,
+    };
     let mut accounts: HashMap<_, _> = listed
         .rows
         .into_iter()
         .filter(|account| account.is_active)
-        .map(|account| (account.id.clone(), (account, vec![])))
+        .map(|account| (account.id.clone(), wanted(account)))
         .collect();
     let listed = store.automations(None).await?;
     unusable.extend(listed.unreadable.iter().map(ToString::to_string));
@@ -30,11 +77,14 @@ pub(super) async fn desired(store: &store::Store) -> Result<(Desired, Vec<String
         .into_iter()
         .filter(|stored| stored.is_active && stored.live)
     {
-        let Some((_, plans)) = accounts.get_mut(&stored.account_id) else {
+        let Some(wanted) = accounts.get_mut(&stored.account_id) else {
             continue;
         };
+        if wanted.stored.paused.is_some() {
+            continue;
+        }
         match stored.rule() {
-            Ok(rule) => plans.push(AutomationPlan {
+            Ok(rule) => wanted.plans.push(AutomationPlan {
                 id: stored.id,
                 rule_version: stored.rule_version,
                 rule: Arc::new(rule),
@@ -45,5 +95,38 @@ pub(super) async fn desired(store: &store::Store) -> Result<(Desired, Vec<String
             }
         }
     }
+    open_credentials(store, served, &mut accounts).await;
+    let moves = |wanted: &Wanted| {
+        let served = served.get(&wanted.stored.id);
+        served.is_some_and(|served| served.network != wanted.stored.network)
+    };
+    if accounts.values().any(moves) {
+        let unfinished = shared.journal.unfinished().await;
+        let unfinished = unfinished.map_err(|error| StoreError::unavailable(error.to_string()))?;
+        for wanted in accounts.values_mut() {
+            let owed = |row: &Execution| row.account == wanted.stored.id;
+            wanted.is_owed = unfinished.rows.iter().any(owed);
+        }
+    }
     Ok((Desired { accounts }, unusable))
+}
+
+/// Opens what the accounts are not served with yet.
+async fn open_credentials(
+    store: &store::Store,
+    served: &HashMap<AccountId, Access>,
+    accounts: &mut HashMap<AccountId, Wanted>,
+) {
+    let others = accounts
+        .iter()
+        .filter(|(id, wanted)| served.get(*id) != Some(&Access::of(&wanted.stored)));
+    let others: Vec<_> = others.map(|(id, _)| id.clone()).collect();
+    let mut opened = stream::iter(others)
+        .map(|id| async move { (store.credentials(&id).await, id) })
+        .buffer_unordered(OPENED_AT_ONCE);
+    while let Some((credentials, id)) = opened.next().await {
+        if let Some(wanted) = accounts.get_mut(&id) {
+            wanted.credentials = Some(credentials);
+        }
+    }
 }

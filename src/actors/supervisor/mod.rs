@@ -3,9 +3,10 @@
 //!
 //! - Owner: `App`. It never dies of a child.
 //! - Owns: audit log, health reporter, price feeds, intake, and one connection for each account.
-//! - In: `ChildExit`, `Stop`, its own timer. Out: `Plans` and `FeedStarted` to connections,
-//!   `Served` and `Drain` to the intake.
-//! - Bound: as many connections as there are accounts.
+//! - In: `ChildExit`, `RestartAccount`, `Refresh`, `Stop`; `Ready` and `Unfit` from connections that
+//!   are to take another's place; its own timer. Out: `Plans`, `FeedStarted`, `SucceededBy`, `Bequest`,
+//!   `WhyNotLive`, `TookOver` and `Retire` to connections, `Served` and `Drain` to the intake.
+//! - Bound: as many connections as there are accounts, and one more for each that is restarted.
 //! - Death: a bug; the process ends and its service manager starts it again; the journal makes that
 //!   safe.
 //! - Stop: intake first, executors get their deadline, then connections, feeds, audit log.
@@ -14,7 +15,10 @@ mod accounts;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod desired;
+mod refresh;
+mod restart;
 mod stopping;
+mod succession;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,14 +29,17 @@ use super::connection::{Connection, FeedStarted};
 use super::intake::Intake;
 use super::job_desk::JobDesk;
 use super::shared::{Shared, View};
-use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed};
+use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed, verdict};
 use crate::domain::connection::{Health, Transport};
 use crate::domain::ids::AccountId;
 use crate::domain::restart::{Tenure, Verdict};
 use crate::supervision::{Child, ChildExit, OwnerGone, Ward, parent, start};
 use crate::telemetry::Event;
 
+pub use refresh::Refresh;
+pub use restart::{RestartAccount, RestartRefused, Restarted};
 pub use stopping::Stop;
+pub(super) use succession::{Ready, Unfit};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Part {
@@ -55,6 +62,13 @@ pub struct Supervisor {
     feeds: HashMap<String, Child<PriceFeed>>,
     connections: HashMap<AccountId, Child<Connection>>,
     plans: HashMap<AccountId, Vec<AutomationPlan>>,
+    /// With what of the store each account is served.
+    served: HashMap<AccountId, desired::Access>,
+    failed: HashMap<AccountId, succession::Failed>,
+    successions: HashMap<AccountId, succession::Succession>,
+    /// By their generation.
+    leaving: HashMap<u64, succession::Leaving>,
+    refreshing: refresh::Refreshing,
     /// What could not be used and was told, so that it is told once.
     told: HashSet<String>,
     stopping: bool,
@@ -73,6 +87,11 @@ impl Supervisor {
             feeds: HashMap::new(),
             connections: HashMap::new(),
             plans: HashMap::new(),
+            served: HashMap::new(),
+            failed: HashMap::new(),
+            successions: HashMap::new(),
+            leaving: HashMap::new(),
+            refreshing: refresh::Refreshing::default(),
             told: HashSet::new(),
             stopping: false,
         }
@@ -148,7 +167,8 @@ impl Supervisor {
                 let child = start(&trading, &name, generation, end, exits, make);
                 slot.fill(child.addr().clone());
                 self.feeds.insert(network, child);
-                for connection in self.connections.values() {
+                let successors = self.successions.values().map(|one| &one.child);
+                for connection in self.connections.values().chain(successors) {
                     connection.addr().do_send(FeedStarted);
                 }
             }
@@ -161,7 +181,8 @@ impl Supervisor {
                 let make = move |_: &mut _| Connection::new(shared, account, plans);
                 let child = start(&trading, &name, generation, end, exits, make);
                 slot.fill(child.addr().clone());
-                self.connections.insert(id, child);
+                self.connections.insert(id.clone(), child);
+                self.introduce_again(&id);
             }
         }
         self.shared.events.emit(if restarts == 0 {
@@ -241,6 +262,9 @@ impl Handler<ChildExit> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, exit: ChildExit, context: &mut Context<Self>) {
+        if self.settled(exit.generation, &format!("it {}", exit.exit)) {
+            return;
+        }
         let (now, roll) = (self.shared.clock.mono(), self.shared.clock.roll());
         let Some((part, ward)) = self.wards.get_mut(&exit.child) else {
             return;
@@ -254,32 +278,10 @@ impl Handler<ChildExit> for Supervisor {
         }
         let part = part.clone();
         self.clear_slot(&part);
-        let (actor, cause) = (exit.child, exit.exit.to_string());
-        self.shared.events.emit(Event::ActorDied {
-            actor: actor.clone(),
-            cause: cause.clone(),
-        });
-        let pause = match verdict {
-            Verdict::Restart { attempt, delay } => {
-                let delay_ms = delay.as_millis() as u64;
-                self.shared.events.emit(Event::ActorRestarting {
-                    actor,
-                    attempt,
-                    delay_ms,
-                });
-                delay
-            }
-            Verdict::Quarantine { retry } => {
-                let retry_s = retry.as_secs();
-                self.shared.events.emit(Event::ActorQuarantined {
-                    actor,
-                    cause,
-                    retry_s,
-                });
-                self.set_aside(&part);
-                retry
-            }
-        };
+        let pause = verdict::tell(&self.shared.events, exit.child, &exit.exit, &verdict);
+        if matches!(verdict, Verdict::Quarantine { .. }) {
+            self.set_aside(&part);
+        }
         context.run_later(pause, move |supervisor, context| {
             if supervisor.waits_for_start(&part) {
                 supervisor.start_part(part, context);

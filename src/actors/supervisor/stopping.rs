@@ -26,6 +26,8 @@ impl Handler<Stop> for Supervisor {
 
     fn handle(&mut self, _: Stop, _: &mut Context<Self>) -> Self::Result {
         self.stopping = true;
+        // Who asked for a restart is told that the service stops.
+        self.successions.clear();
         self.shared.intake.tell(Drain);
         let shared = Arc::clone(&self.shared);
         let draining = async move {
@@ -48,6 +50,7 @@ impl Handler<Stop> for Supervisor {
         };
         let drained = |left, supervisor: &mut Self, context: &mut Context<Self>| {
             supervisor.connections.clear();
+            supervisor.leaving.clear();
             supervisor.feeds.clear();
             supervisor.job_desk = None;
             supervisor.intake = None;

@@ -121,6 +121,20 @@ impl CrossBook {
         self.dirty_at = None;
     }
 
+    /// As [`super::Book::heir`]: one that knows what our own command left, as long as a reading may
+    /// still be of before it.
+    #[must_use]
+    pub fn heir(&self) -> Self {
+        match self.own_margin {
+            Some(_) => Self {
+                // What the first reading shows is no difference to be told.
+                dirty_at: Some(self.touched_at),
+                ..self.clone()
+            },
+            None => Self::default(),
+        }
+    }
+
     /// Whether something was announced that no reading has shown yet.
     pub fn is_dirty(&self) -> bool {
         self.dirty_at.is_some()

@@ -4,6 +4,7 @@
 //! Times are since the start of the process.
 
 mod cross;
+mod heir;
 mod unannounced;
 
 use std::collections::{BTreeMap, HashMap};

@@ -154,6 +154,8 @@ pub enum SkipReason {
     AutomationDisabled,
     /// The account was disabled.
     AccountDisabled,
+    /// The account is paused.
+    AccountPaused,
     /// Another process has taken over.
     NotOwner,
     /// The stop or take-profit already has the value that it was to get.
@@ -174,6 +176,7 @@ impl SkipReason {
             Self::PriceStale => "price_stale",
             Self::AutomationDisabled => "automation_disabled",
             Self::AccountDisabled => "account_disabled",
+            Self::AccountPaused => "account_paused",
             Self::NotOwner => "not_owner",
             Self::AlreadySet => "already_set",
             Self::TrailingStop => "trailing_stop",

@@ -15,6 +15,12 @@ pub(crate) struct Model {
     pub(crate) is_active: bool,
     pub(crate) created_at: DateTimeUtc,
     pub(crate) updated_at: DateTimeUtc,
+    /// Null while it is not paused, as are the two that follow.
+    pub(crate) paused_since: Option<DateTimeUtc>,
+    pub(crate) paused_reason: Option<String>,
+    pub(crate) paused_by: Option<String>,
+    /// Raised by every change of the credentials, from 1.
+    pub(crate) credentials_version: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

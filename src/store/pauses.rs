@@ -1,0 +1,126 @@
+//! Pauses of accounts. One that stands holds back from the moment it is written, in every process
+//! that uses this store: nothing fires and nothing is let out for a paused account. Its connection
+//! and its health go on.
+
+use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UpdateStatement};
+use serde::{Deserialize, Serialize};
+
+use super::entity::account::{Column, Entity, Model};
+use super::entity::execution;
+use super::{Kind, Store, StoreError};
+use crate::domain::ids::AccountId;
+
+/// A pause that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// Who did it: `operator`, or what of the service did.
+    pub by: String,
+}
+
+impl Pause {
+    pub(super) fn stored(row: &Model) -> Option<Self> {
+        Some(Self {
+            since: row.paused_since?,
+            reason: row.paused_reason.clone(),
+            by: row.paused_by.clone().unwrap_or_default(),
+        })
+    }
+}
+
+impl Store {
+    /// Pauses an account, durably. One that is paused already keeps its first reason. Answers
+    /// whether it was this that paused it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn pause_account(
+        &self,
+        id: &AccountId,
+        reason: Option<String>,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.turn(id, pause(id, reason, by, now)).await
+    }
+
+    /// Lets a paused account go on. Answers whether it was paused.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
+    pub async fn resume_account(
+        &self,
+        id: &AccountId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let resume = Query::update()
+            .table(Entity)
+            .value(Column::PausedSince, None::<DateTime<Utc>>)
+            .value(Column::PausedReason, None::<String>)
+            .value(Column::PausedBy, None::<String>)
+            .value(Column::UpdatedAt, now)
+            .and_where(Expr::col(Column::Id).eq(id.as_str()))
+            .and_where(Expr::col(Column::PausedSince).is_not_null())
+            .to_owned();
+        self.turn(id, resume).await
+    }
+
+    async fn turn(&self, id: &AccountId, update: UpdateStatement) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write(Kind::Several, move |db| {
+            Box::pin(async move {
+                if db.execute(&update).await?.rows_affected() > 0 {
+                    return Ok(true);
+                }
+                match db.query_one(&exists(&id)).await? {
+                    Some(_) => Ok(false),
+                    None => Err(StoreError::no_account(id.as_str())),
+                }
+            })
+        })
+        .await
+    }
+}
+
+/// Pauses an account unless it is paused: one row, or none. For transactions that write more.
+pub(crate) fn pause(
+    id: &AccountId,
+    reason: Option<String>,
+    by: &str,
+    now: DateTime<Utc>,
+) -> UpdateStatement {
+    Query::update()
+        .table(Entity)
+        .value(Column::PausedSince, now)
+        .value(Column::PausedReason, reason)
+        .value(Column::PausedBy, by)
+        .value(Column::UpdatedAt, now)
+        .and_where(Expr::col(Column::Id).eq(id.as_str()))
+        .and_where(Expr::col(Column::PausedSince).is_null())
+        .to_owned()
+}
+
+/// Finds the pause that holds back the execution that a statement is about.
+pub(crate) fn paused() -> SelectStatement {
+    let its = Expr::col((execution::Entity, execution::Column::AccountId));
+    Query::select()
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(Expr::col((Entity, Column::Id)).eq(its))
+        .and_where(Expr::col((Entity, Column::PausedSince)).is_not_null())
+        .to_owned()
+}
+
+fn exists(id: &AccountId) -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(Expr::col(Column::Id).eq(id.as_str()))
+        .to_owned()
+}
