@@ -9,8 +9,10 @@ mod health_reporter;
 mod intake;
 mod job_desk;
 mod obey;
+mod price_cell;
 mod price_feed;
 mod shared;
+mod shown;
 mod socket_stream;
 mod supervisor;
 mod work;
@@ -22,8 +24,10 @@ pub use executor::Executor;
 pub use health_reporter::HealthReporter;
 pub use intake::{Drain, Intake};
 pub use job_desk::JobDesk;
+pub use price_cell::PriceCell;
 pub use price_feed::PriceFeed;
-pub use shared::{Account, InHand, NetworkShared, Parts, PriceCell, Row, Shared, View};
+pub use shared::{Account, InHand, NetworkShared, Parts, Row, Shared, View};
+pub use shown::{Armed, Stance, Watched};
 pub use supervisor::{Stop, Supervisor};
 
 #[cfg(feature = "failpoints")]

@@ -30,6 +30,7 @@ mod tests_postgres;
 #[cfg(test)]
 mod tests_sqlite;
 pub mod vault;
+mod write_counts;
 mod writer;
 
 use std::fmt;
@@ -52,12 +53,14 @@ pub use owners::{Claim, Claimant, Epoch, Owner};
 pub use rows::Listed;
 pub use socket_attempts::SocketAttempt;
 pub use vault::{Vault, VaultError};
+pub use write_counts::WriteCounts;
 pub use writer::QUEUE;
 
 pub(crate) use kill_switches::held_back;
 use location::Location;
 pub(crate) use owners::TRADING;
 pub(crate) use rows::list;
+pub(crate) use write_counts::Fault;
 pub(crate) use writer::Kind;
 use writer::Writer;
 
@@ -154,6 +157,11 @@ impl Store {
         self.shared.location.close(&self.shared.readers).await;
     }
 
+    /// How writes went since it was opened.
+    pub fn write_counts(&self) -> &WriteCounts {
+        self.shared.writer.counts()
+    }
+
     fn vault(&self) -> Result<&Vault, VaultError> {
         self.shared.vault.as_ref().ok_or(VaultError::NoKey)
     }
@@ -161,7 +169,7 @@ impl Store {
     pub(crate) async fn write<T, E, F>(&self, kind: Kind, work: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: From<StoreError> + Fault + Send + 'static,
         F: for<'c> FnOnce(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
         self.shared.writer.write(kind, self.patience, work).await

@@ -8,12 +8,13 @@ use arc_swap::ArcSwap;
 use super::super::connection::Plans;
 use super::super::intake::Served;
 use super::super::shared::Account;
+use super::super::shown::Watches;
 use super::desired::{Desired, desired};
 use super::{Part, Supervisor};
 use crate::domain::ids::AccountId;
 use crate::store::{self, StoreError};
 use crate::supervision::Slot;
-use crate::telemetry::AccountTag;
+use crate::telemetry::{AccountTag, Event};
 
 impl Supervisor {
     pub(super) fn refresh(&mut self, context: &mut Context<Self>) {
@@ -113,6 +114,7 @@ impl Supervisor {
                 view: ArcSwap::default(),
                 lineage: ArcSwap::default(),
                 connection: Slot::new("connection"),
+                watches: Watches::default(),
             });
             supervisor.shared.accounts.rcu(|accounts| {
                 let mut accounts = (**accounts).clone();
@@ -146,6 +148,7 @@ impl Supervisor {
             accounts.remove(id);
             accounts
         });
-        tracing::info!(event = "actor.stopped", actor = name);
+        let stopped = Event::ActorStopped { actor: name };
+        self.shared.events.emit(stopped);
     }
 }
