@@ -188,7 +188,7 @@ impl Prepared {
         let shared = Shared::new(Parts {
             clock,
             tuning: self.tuning,
-            events: Events::default(),
+            events: Events::new(clock),
             journal: self.right.journal(self.store.clone()),
             store: self.store,
             jobs: self.jobs,

@@ -10,8 +10,10 @@ mod in_hand;
 mod intake;
 mod job_desk;
 mod obey;
+mod price_cell;
 mod price_feed;
 mod shared;
+mod shown;
 mod socket_stream;
 mod supervisor;
 mod verdict;
@@ -25,8 +27,10 @@ pub use health_reporter::HealthReporter;
 pub use in_hand::{InHand, InHandMark};
 pub use intake::{Drain, Intake};
 pub use job_desk::JobDesk;
+pub use price_cell::PriceCell;
 pub use price_feed::PriceFeed;
-pub use shared::{Account, NetworkShared, Parts, PriceCell, Row, Shared, View};
+pub use shared::{Account, NetworkShared, Parts, Row, Shared, View};
+pub use shown::{Armed, Stance, Watched};
 pub use supervisor::{Refresh, RestartAccount, RestartRefused, Restarted, Stop, Supervisor};
 
 #[cfg(feature = "failpoints")]

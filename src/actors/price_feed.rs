@@ -8,23 +8,21 @@
 //! - Death: levels are lost; the new feed is announced and every automation registers again.
 //! - Stop: the socket closes; nothing is lost.
 
+mod ticker;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::WeakRecipient;
 use actix::prelude::*;
-use tokio::time::error::Elapsed;
 
-use super::obey::obey_publicly;
 use super::shared::{NetworkShared, Shared};
 use super::socket_stream::{FromSocket, attempt, events};
 use crate::domain::levels::{Level, Levels};
 use crate::domain::price::LastPrice;
 use crate::domain::units::Price;
-use crate::exchange::{
-    ExchangeError, Frame, Socket, SocketEvent, SocketPermit, SocketPlan, Spend, Ticker, Topic,
-};
+use crate::exchange::{Frame, Socket, SocketEvent, SocketPermit, SocketPlan, Topic};
 use crate::supervision::failpoint;
 use crate::telemetry::{Event, Sampled};
 
@@ -61,6 +59,8 @@ pub struct LevelReached {
     /// When the tick that reached it was read from the socket; `None` if the level was already
     /// reached when it was registered.
     pub tick_at: Option<Duration>,
+    /// When this was sent.
+    pub reached_at: Duration,
 }
 
 /// See the module's documentation.
@@ -184,61 +184,6 @@ impl PriceFeed {
         });
     }
 
-    fn ask_ticker(&mut self, context: &mut Context<Self>) {
-        let asked_at = self.now();
-        let allowance = match self.network.public_rate.spend(Spend::Read, asked_at) {
-            Ok(allowance) => allowance,
-            Err(free_at) => {
-                self.ticker_at =
-                    Some(free_at.saturating_sub(self.shared.tuning.freshness.ticker_period));
-                return;
-            }
-        };
-        self.ticker_asked = true;
-        self.ticker_at = Some(asked_at);
-        let rest = self.network.rest.clone();
-        // What comes later confirms nothing of use, and the next request waits for it.
-        let within = self.shared.tuning.freshness.blind / 2;
-        let answer = async move {
-            let _held = allowance;
-            tokio::time::timeout(within, rest.ticker()).await
-        };
-        let taken = move |answer, feed: &mut Self, _: &mut Context<Self>| {
-            feed.ticker_asked = false;
-            feed.ticker(answer, asked_at);
-        };
-        context.spawn(actix::fut::wrap_future::<_, Self>(answer).map(taken));
-    }
-
-    fn ticker(
-        &mut self,
-        answer: Result<Result<Ticker, ExchangeError>, Elapsed>,
-        asked_at: Duration,
-    ) {
-        match answer {
-            Ok(Ok(ticker)) => {
-                self.last.read(ticker.last, asked_at);
-                self.network.price.publish(&self.last);
-                self.evaluate(self.now());
-            }
-            Ok(Err(error)) => {
-                obey_publicly(&self.shared, &self.network, &error);
-                self.tell_failed_ticker(error.to_string());
-            }
-            Err(_) => self.tell_failed_ticker("no answer in time".to_owned()),
-        }
-    }
-
-    fn tell_failed_ticker(&mut self, error: String) {
-        if let Some(count) = self.failed_tickers.one_more(&error, self.now()) {
-            self.shared.events.emit(Event::TickerFailed {
-                network: self.network.network.name.clone(),
-                error,
-                count,
-            });
-        }
-    }
-
     fn tell_undecodable(&mut self, detail: String) {
         if let Some(count) = self.undecodable.one_more("", self.now()) {
             self.shared.events.emit(Event::FrameUndecodable {
@@ -254,8 +199,13 @@ impl PriceFeed {
         let dated_at = self.network.exchange_clock().to_mono(time_ms);
         let freshness = &self.shared.tuning.freshness;
         self.last.pushed(price, dated_at, read_at, freshness);
+        self.network.price.ticks.one();
         self.network.price.publish(&self.last);
         self.evaluate(read_at);
+    }
+
+    fn show_levels(&self) {
+        self.network.price.levels.set(self.levels.len());
     }
 
     /// Wakes everybody whose level the price has crossed; nobody on a price that nothing confirms.
@@ -265,12 +215,17 @@ impl PriceFeed {
         };
         while let Some(key) = self.levels.pop_crossed(price) {
             if let Some(watcher) = self.watchers.remove(&key).and_then(|weak| weak.upgrade()) {
+                let reached_at = self.now();
                 watcher.do_send(LevelReached {
                     key,
                     tick_at: Some(tick_at),
+                    reached_at,
                 });
+                let hops = &self.shared.events.metrics().hops;
+                hops.reached.observe(reached_at.saturating_sub(tick_at));
             }
         }
+        self.show_levels();
     }
 }
 
@@ -295,12 +250,14 @@ impl Handler<Watch> for PriceFeed {
                 watcher.do_send(LevelReached {
                     key: watch.key,
                     tick_at: None,
+                    reached_at: self.now(),
                 });
             }
-            return;
+        } else {
+            self.levels.set(watch.key, watch.level);
+            self.watchers.insert(watch.key, watch.to);
         }
-        self.levels.set(watch.key, watch.level);
-        self.watchers.insert(watch.key, watch.to);
+        self.show_levels();
     }
 }
 
@@ -310,6 +267,7 @@ impl Handler<Unwatch> for PriceFeed {
     fn handle(&mut self, Unwatch(key): Unwatch, _: &mut Context<Self>) {
         self.levels.remove(key);
         self.watchers.remove(&key);
+        self.show_levels();
     }
 }
 

@@ -11,17 +11,17 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::in_hand::InHand;
+use super::price_cell::PriceCell;
+use super::shown::Watches;
 use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed, Supervisor};
 use crate::clock::Clock;
 use crate::config::Tuning;
 use crate::domain::connection::{Health, Transport};
 use crate::domain::credentials::Credentials;
-use crate::domain::execution::Seen;
 use crate::domain::ids::{AccountId, PositionId, UserId};
 use crate::domain::position::Position;
-use crate::domain::price::{Freshness, LastPrice};
 use crate::domain::rules::Lineage;
-use crate::domain::units::{Price, Sats};
+use crate::domain::units::Sats;
 use crate::exchange::{
     ExchangeClock, KeyRates, Network, RateBudget, Rest, SocketBudget, SocketPermit,
 };
@@ -174,39 +174,6 @@ impl NetworkShared {
     }
 }
 
-/// The last price of a network. One writer; readers need no hop and no lock.
-#[derive(Debug, Default)]
-pub struct PriceCell {
-    cents: AtomicU64,
-    confirmed_us: AtomicU64,
-}
-
-impl PriceCell {
-    /// Publishes what is known.
-    pub fn publish(&self, last: &LastPrice) {
-        // The price first: a reader between the two sees it older than it is, never younger.
-        self.cents
-            .store(last.price().map_or(0, Price::cents), Ordering::Release);
-        self.confirmed_us
-            .store(last.confirmed_at().as_micros() as u64, Ordering::Release);
-    }
-
-    /// The price and its age, whatever that is; `None` before the first.
-    pub fn seen(&self, now: Duration) -> Option<Seen> {
-        let confirmed = Duration::from_micros(self.confirmed_us.load(Ordering::Acquire));
-        let price = Price::from_cents(self.cents.load(Ordering::Acquire))?;
-        Some(Seen {
-            price,
-            age: now.saturating_sub(confirmed),
-        })
-    }
-
-    /// The price and its age, if it may be acted upon.
-    pub fn usable(&self, now: Duration, freshness: &Freshness) -> Option<Seen> {
-        self.seen(now).filter(|seen| seen.age < freshness.blind)
-    }
-}
-
 /// One account as the whole service knows it; outlives the deaths of its connection, and so do its
 /// budgets. A connection that is to take another's place without a gap begins with one of its own:
 /// what both share is in handles.
@@ -229,6 +196,8 @@ pub struct Account {
     pub lineage: Arc<ArcSwap<Lineage>>,
     /// The present connection.
     pub connection: Slot<Connection>,
+    /// What its automations show of themselves.
+    pub watches: Watches,
 }
 
 impl Account {

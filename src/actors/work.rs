@@ -16,6 +16,7 @@ use crate::domain::proof::Reading;
 use crate::domain::rules::Rule;
 use crate::exchange::Spend;
 use crate::journal::{Execution, Journal, JournalError, Source};
+use crate::meter::Histogram;
 
 /// What is to be done next about an execution.
 #[derive(Clone, Debug)]
@@ -92,6 +93,8 @@ pub struct Work {
     pub danger: Danger,
     /// When the tick that caused it was read from the socket.
     pub tick_at: Option<Duration>,
+    /// When the last hop of its way to the exchange ended; `None` where none is measured.
+    pub last_hop: Option<Duration>,
     /// What is next.
     pub step: Step,
     /// Attempts to send that are known not to have been applied.
@@ -127,6 +130,7 @@ impl Work {
             decision,
             danger,
             tick_at,
+            last_hop: None,
             step: Step::Send,
             attempts: 0,
             unread: 0,
@@ -156,12 +160,22 @@ impl Work {
             decision,
             danger,
             tick_at: None,
+            last_hop: None,
             step: Step::Send,
             attempts: 0,
             unread: 0,
             doubted: false,
             interrupted: false,
             deaths: 0,
+        }
+    }
+
+    /// One more hop has ended, now.
+    pub fn hop(&mut self, to: &Histogram, now: Duration) {
+        if let Some(last) = self.last_hop.replace(now) {
+            to.observe(now.saturating_sub(last));
+        } else {
+            self.last_hop = None;
         }
     }
 
@@ -212,6 +226,7 @@ impl Work {
         Self {
             id,
             decision,
+            last_hop: None,
             step: Step::Send,
             attempts: 0,
             unread: 0,
@@ -234,6 +249,7 @@ impl Work {
             danger: Danger::unknown(row.decision.rule),
             decision: row.decision,
             tick_at: None,
+            last_hop: None,
             step: Step::LookUp,
             attempts: 0,
             unread: 0,

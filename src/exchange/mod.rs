@@ -23,7 +23,7 @@ pub use parse::{
     AccountReading, ClosedTrade, CrossOrder, CrossReading, Frame, OpenOrder, OpenOrders, Running,
     Ticker, Transfer, UnreadableTrade,
 };
-pub use rate::{Allowance, KeyRates, RateBudget, RateLimit, Spend};
+pub use rate::{Allowance, KeyRates, RateBudget, RateCounts, RateLimit, Spend};
 pub use rest::{FoundTrade, NewCrossOrder, NewTrade, Rest, StopLoss};
-pub use sockets::{Attempt, SocketBudget, SocketLimits, SocketPermit};
+pub use sockets::{Attempt, SocketBudget, SocketLimits, SocketPermit, SocketRoom};
 pub use stream::{Cause, Socket, SocketEvent, SocketPlan, StreamWindows, Topic};

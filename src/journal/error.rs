@@ -5,7 +5,7 @@ use sea_orm::DbErr;
 use super::arming::OpenedEpisode;
 use crate::domain::execution::State;
 use crate::domain::ids::ExecutionId;
-use crate::store::StoreError;
+use crate::store::{Fault, StoreError};
 
 /// An error of the journal.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -57,6 +57,12 @@ fn stands_text(stands: Option<OpenedEpisode>) -> String {
         None => "nothing was armed".to_owned(),
         Some(OpenedEpisode::Armed { episode, .. }) => format!("episode {episode} is"),
         Some(OpenedEpisode::Fired { episode, .. }) => format!("episode {episode} has fired"),
+    }
+}
+
+impl Fault for JournalError {
+    fn is_outage(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_outage())
     }
 }
 

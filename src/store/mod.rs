@@ -31,6 +31,7 @@ mod tests_postgres;
 #[cfg(test)]
 mod tests_sqlite;
 pub mod vault;
+mod write_counts;
 mod writer;
 
 use std::fmt;
@@ -54,6 +55,7 @@ pub use pauses::Pause;
 pub use rows::Listed;
 pub use socket_attempts::SocketAttempt;
 pub use vault::{Vault, VaultError};
+pub use write_counts::WriteCounts;
 pub use writer::QUEUE;
 
 pub(crate) use kill_switches::held_back;
@@ -61,6 +63,7 @@ use location::Location;
 pub(crate) use owners::TRADING;
 pub(crate) use pauses::paused;
 pub(crate) use rows::list;
+pub(crate) use write_counts::Fault;
 pub(crate) use writer::Kind;
 use writer::Writer;
 
@@ -157,6 +160,11 @@ impl Store {
         self.shared.location.close(&self.shared.readers).await;
     }
 
+    /// How writes went since it was opened.
+    pub fn write_counts(&self) -> &WriteCounts {
+        self.shared.writer.counts()
+    }
+
     fn vault(&self) -> Result<&Vault, VaultError> {
         self.shared.vault.as_ref().ok_or(VaultError::NoKey)
     }
@@ -164,7 +172,7 @@ impl Store {
     pub(crate) async fn write<T, E, F>(&self, kind: Kind, work: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: From<StoreError> + Fault + Send + 'static,
         F: for<'c> FnOnce(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
         self.shared.writer.write(kind, self.patience, work).await

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use super::error::StoreError;
 use super::location::Location;
+use super::write_counts::{Fault, WriteCounts};
+use crate::clock::Clock;
 
 /// How many writes may wait. One more is refused with [`StoreError::Busy`].
 pub const QUEUE: usize = 1024;
@@ -101,6 +103,8 @@ enum Message {
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
     task: Mutex<Option<Task>>,
+    clock: Clock,
+    counts: WriteCounts,
 }
 
 struct Task(JoinHandle<()>);
@@ -123,7 +127,14 @@ impl Writer {
         Self {
             queue,
             task: Mutex::new(Some(task)),
+            clock: Clock::start(),
+            counts: WriteCounts::default(),
         }
+    }
+
+    /// How writes went.
+    pub(super) fn counts(&self) -> &WriteCounts {
+        &self.counts
     }
 
     /// Queues a write and waits for its answer, at most for `patience`.
@@ -133,6 +144,22 @@ impl Writer {
         patience: Duration,
         work: F,
     ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Fault + Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        let wished_at = self.clock.mono();
+        let answer = self.answer(kind, patience, work).await;
+        let took = self.clock.mono().saturating_sub(wished_at);
+        self.counts.took.observe(took);
+        if answer.as_ref().is_err_and(Fault::is_outage) {
+            self.counts.failed.one();
+        }
+        answer
+    }
+
+    async fn answer<T, E, F>(&self, kind: Kind, patience: Duration, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,

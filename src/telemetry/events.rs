@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use super::metrics::Metrics;
+use crate::clock::Clock;
 use crate::domain::connection::{Health, Transport};
 use crate::domain::execution::{Action, SkipReason};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId};
@@ -30,6 +32,9 @@ pub enum Event {
     ActorStarted {
         actor: String,
         generation: u64,
+    },
+    ActorStopped {
+        actor: String,
     },
     ActorDied {
         actor: String,
@@ -156,16 +161,25 @@ pub enum Event {
     Failed {
         account: AccountTag,
         execution: ExecutionId,
+        automation: AutomationId,
+        position: PositionId,
+        action: &'static str,
         reason: String,
     },
     Uncertain {
         account: AccountTag,
         execution: ExecutionId,
+        automation: AutomationId,
+        position: PositionId,
+        action: &'static str,
         evidence: String,
     },
     Skipped {
         account: AccountTag,
         execution: ExecutionId,
+        automation: AutomationId,
+        position: PositionId,
+        action: &'static str,
         reason: SkipReason,
     },
     Deferred {
@@ -186,6 +200,7 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ActorStarted { .. } => "actor.started",
+            Self::ActorStopped { .. } => "actor.stopped",
             Self::ActorDied { .. } => "actor.died",
             Self::ActorRestarting { .. } => "actor.restarting",
             Self::ActorRestarted { .. } => "actor.restarted",
@@ -221,6 +236,7 @@ impl Event {
         let event = self.name();
         match self {
             Self::ActorStarted { actor, generation } => info!(event, actor, generation),
+            Self::ActorStopped { actor } => info!(event, actor),
             Self::ActorDied { actor, cause } => error!(event, actor, cause),
             Self::ActorRestarting { actor, attempt, delay_ms } => warn!(event, actor, attempt, delay_ms),
             Self::ActorRestarted { actor, restarts } => info!(event, actor, restarts),
@@ -290,15 +306,17 @@ impl Event {
                 info!(event, account_id = %account.id, account_name = %account.name, %execution, %automation,
                       %position, action = action.as_str(), tick_to_order_us, request_us);
             }
-            Self::Failed { account, execution, reason } => {
-                error!(event, account_id = %account.id, account_name = %account.name, %execution, reason);
+            Self::Failed { account, execution, automation, position, action, reason } => {
+                error!(event, account_id = %account.id, account_name = %account.name, %execution, %automation,
+                       %position, action, reason);
             }
-            Self::Uncertain { account, execution, evidence } => {
-                error!(event, account_id = %account.id, account_name = %account.name, %execution, evidence,
-                       "look at the exchange, then: vigia execution resolve");
+            Self::Uncertain { account, execution, automation, position, action, evidence } => {
+                error!(event, account_id = %account.id, account_name = %account.name, %execution, %automation,
+                       %position, action, evidence, "look at the exchange, then: vigia execution resolve");
             }
-            Self::Skipped { account, execution, reason } => {
-                warn!(event, account_id = %account.id, account_name = %account.name, %execution, reason = reason.as_str());
+            Self::Skipped { account, execution, automation, position, action, reason } => {
+                warn!(event, account_id = %account.id, account_name = %account.name, %execution, %automation,
+                      %position, action, reason = reason.as_str());
             }
             Self::Deferred { account, execution, why, delay_ms } => {
                 warn!(event, account_id = %account.id, account_name = %account.name, %execution, why, delay_ms);
@@ -318,24 +336,37 @@ fn of(account: &Option<AccountTag>) -> (Option<String>, Option<&str>) {
 
 /// Where events go. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Events(broadcast::Sender<Event>);
-
-impl Default for Events {
-    fn default() -> Self {
-        Self(broadcast::channel(LISTENERS_LAG).0)
-    }
+pub struct Events {
+    listeners: broadcast::Sender<Event>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
 }
 
 impl Events {
-    /// Logs an event and tells the listeners.
+    /// Nobody listens yet, nothing was counted.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            listeners: broadcast::channel(LISTENERS_LAG).0,
+            metrics: Arc::default(),
+            clock,
+        }
+    }
+
+    /// Logs an event, counts it and tells the listeners.
     pub fn emit(&self, event: Event) {
         event.log();
+        self.metrics.count(&event, self.clock.utc());
         // Nobody listening is the usual case.
-        let _ = self.0.send(event);
+        let _ = self.listeners.send(event);
     }
 
     /// Hears all events from now on.
     pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.0.subscribe()
+        self.listeners.subscribe()
+    }
+
+    /// What was counted, of events and beside them.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 }

@@ -1,7 +1,8 @@
-//! Logs and the events in them, which bear stable names.
+//! Logs, the events in them, which bear stable names, and the figures that are made of them.
 
 mod events;
 mod init;
+pub mod metrics;
 mod sampled;
 
 pub use events::{AccountTag, Event, Events};

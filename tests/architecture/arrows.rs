@@ -4,17 +4,19 @@ use crate::source::{Tree, closing, module_path};
 use crate::{assert_none, assert_one};
 
 /// Rooms and the rooms they may name besides themselves. A room that is not here may name none.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     // Pure: no IO, no clock.
     ("domain", &[]),
     ("clock", &[]),
+    // Counts and times; knows nothing of what.
+    ("meter", &[]),
     // Where tests stop everything; nothing, in a shipped build.
     ("failpoint", &[]),
-    ("exchange", &["clock", "domain", "failpoint"]),
-    ("store", &["clock", "domain"]),
+    ("exchange", &["clock", "domain", "failpoint", "meter"]),
+    ("store", &["clock", "domain", "meter"]),
     ("supervision", &["clock", "domain", "failpoint"]),
     ("queue", &["clock", "domain", "failpoint"]),
-    ("telemetry", &["domain"]),
+    ("telemetry", &["clock", "domain", "meter"]),
     ("journal", &["clock", "domain", "store"]),
     // Shares nothing, so that a wrong client cannot hide behind an equally wrong simulator.
     ("simulator", &[]),
@@ -28,6 +30,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "domain",
             "exchange",
             "journal",
+            "meter",
             "queue",
             "store",
             "supervision",

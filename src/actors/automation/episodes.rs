@@ -98,6 +98,7 @@ impl Automation {
     ) {
         if let Some(tracked) = self.tracked.get_mut(&id) {
             tracked.arming.phase = Phase::Fired(execution);
+            tracked.shown.stands(&tracked.arming);
             self.look_up_later(id, execution, context);
         }
     }

@@ -1,6 +1,7 @@
 //! Firing: the execution is written down with its episode, then given to the intake.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -22,6 +23,12 @@ impl Automation {
         };
         let rule = &self.plan.rule;
         let position = tracked.position.as_ref();
+        let decided_at = self.shared.clock.mono();
+        // Without a tick nobody waited for this decision.
+        if let (Some(_), Some(reached_at)) = (tracked.tick_at, tracked.reached_at) {
+            let hops = &self.shared.events.metrics().hops;
+            hops.decided.observe(decided_at.saturating_sub(reached_at));
+        }
         let work = Work::fresh(
             ExecutionId(uuid::Uuid::now_v7()),
             Arc::clone(&self.account),
@@ -45,15 +52,16 @@ impl Automation {
         let (shared, now, limits) = (Arc::clone(&self.shared), self.utc(), rule.limits());
         let firing = async move { shared.journal.fire(new, limits, now).await };
         let fired = move |fired, automation: &mut Self, context: &mut Context<Self>| {
-            automation.fired(work, episode, fired, context);
+            automation.fired(work, episode, decided_at, fired, context);
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(firing).map(fired));
     }
 
     fn fired(
         &mut self,
-        work: Work,
+        mut work: Work,
         episode: i64,
+        decided_at: Duration,
         fired: Result<FireResult, JournalError>,
         context: &mut Context<Self>,
     ) {
@@ -62,6 +70,11 @@ impl Automation {
             Ok(FireResult::Fired) => {
                 let execution = work.id;
                 self.let_through(id);
+                let (now, hops) = (self.shared.clock.mono(), &self.shared.events.metrics().hops);
+                if work.tick_at.is_some() {
+                    hops.fired.observe(now.saturating_sub(decided_at));
+                    work.last_hop = Some(now);
+                }
                 self.shared.events.emit(Event::Triggered {
                     account: self.account.tag.clone(),
                     automation: self.plan.id.clone(),

@@ -12,6 +12,7 @@
 mod episodes;
 mod firing;
 mod places;
+mod watching;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -22,12 +23,12 @@ use actix::prelude::*;
 use chrono::{DateTime, Utc};
 
 use super::connection::{ExecutionEnded, FeedStarted};
-use super::price_feed::{LevelReached, Unwatch, Watch};
+use super::price_feed::{LevelReached, Unwatch};
 use super::shared::{Account, Row, Shared};
+use super::shown::{Armed, Watched};
 use crate::domain::arming::{Arming, Effect, Event as ArmingEvent, Habit, Phase};
 use crate::domain::execution::{Danger, Seen};
 use crate::domain::ids::{AutomationId, PositionId};
-use crate::domain::levels::Level;
 use crate::domain::position::Position;
 use crate::domain::rules::{Rule, Subject};
 use crate::journal::JournalError;
@@ -35,9 +36,6 @@ use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
 pub use places::Stands;
-
-/// How soon a spent episode is looked at again while nothing confirms the price.
-const UNSEEN: Duration = Duration::from_secs(1);
 
 /// The book or the price's usability changed.
 #[derive(Clone, Copy, Message)]
@@ -58,9 +56,12 @@ pub struct AutomationPlan {
 struct Tracked {
     arming: Arming,
     key: u64,
+    shown: Arc<Armed>,
     /// The position as its level was made for it; none for an entry.
     position: Option<Position>,
     tick_at: Option<Duration>,
+    /// When the feed sent word of that tick.
+    reached_at: Option<Duration>,
     /// Whether a kill switch holds it back, and that has been told.
     held_back: bool,
 }
@@ -83,6 +84,9 @@ pub struct Automation {
     awaits: Option<Recipient<Stands>>,
     /// Another has taken its place: it decides nothing any more.
     retiring: bool,
+    watched: Arc<Watched>,
+    /// What is tracked is shown.
+    is_shown: bool,
 }
 
 impl Automation {
@@ -93,6 +97,7 @@ impl Automation {
         plan: AutomationPlan,
         awaits: Option<Recipient<Stands>>,
     ) -> Self {
+        let watched = account.watches.enters(plan.clone());
         Self {
             shared,
             account,
@@ -100,6 +105,8 @@ impl Automation {
             tracked: HashMap::new(),
             awaits,
             retiring: false,
+            watched,
+            is_shown: true,
         }
     }
 
@@ -116,6 +123,15 @@ impl Automation {
     }
 
     fn look_at_book(&mut self, context: &mut Context<Self>) {
+        self.follow_book(context);
+        if !std::mem::replace(&mut self.is_shown, true) {
+            let shown = self.tracked.values();
+            self.watched
+                .shows(shown.map(|tracked| Arc::clone(&tracked.shown)));
+        }
+    }
+
+    fn follow_book(&mut self, context: &mut Context<Self>) {
         let view = self.account.view.load_full();
         if view.read_at.is_none() || self.retiring {
             return;
@@ -168,16 +184,20 @@ impl Automation {
         let tracked = Tracked {
             arming,
             key: self.shared.level_key(),
+            shown: Armed::new(id),
             position,
             tick_at: None,
+            reached_at: None,
             held_back: false,
         };
         self.tracked.insert(id, tracked);
+        self.is_shown = false;
         self.perform(id, effect, context);
     }
 
     fn forget(&mut self, id: PositionId) {
         if let Some(tracked) = self.tracked.remove(&id) {
+            self.is_shown = false;
             self.account.network.feed.tell(Unwatch(tracked.key));
         }
     }
@@ -188,6 +208,7 @@ impl Automation {
             return;
         };
         let effect = tracked.arming.step(event, now, habit);
+        tracked.shown.stands(&tracked.arming);
         if self.retiring {
             self.leave(context);
         } else if let Some(effect) = effect {
@@ -215,67 +236,6 @@ impl Automation {
         });
     }
 
-    /// Decides now; where the rule is not true, registers the level at which it will be.
-    fn watch(&mut self, id: PositionId, tick_at: Option<Duration>, context: &mut Context<Self>) {
-        let seen = self.usable_price();
-        let Some(tracked) = self.tracked.get_mut(&id) else {
-            return;
-        };
-        let rule = &self.plan.rule;
-        if seen.is_some_and(|seen| rule.is_reached(tracked.subject(), seen.price)) {
-            tracked.tick_at = tick_at;
-            self.account.network.feed.tell(Unwatch(tracked.key));
-            self.apply(id, ArmingEvent::ConditionTrue, context);
-            return;
-        }
-        let (key, level) = (tracked.key, rule.level(tracked.subject()));
-        self.register(key, level, context);
-    }
-
-    /// Decides now; where the rule still is true, registers where it no longer will be.
-    fn watch_release(&mut self, id: PositionId, context: &mut Context<Self>) {
-        let seen = self.usable_price();
-        let Some(tracked) = self.tracked.get(&id) else {
-            return;
-        };
-        let Some(seen) = seen else {
-            self.wake_in(id, UNSEEN, context);
-            return;
-        };
-        let rule = &self.plan.rule;
-        if !rule.is_reached(tracked.subject(), seen.price) {
-            self.account.network.feed.tell(Unwatch(tracked.key));
-            self.apply(id, ArmingEvent::ConditionFalse, context);
-            return;
-        }
-        let level = rule.level(tracked.subject()).released_from(seen.price);
-        let key = tracked.key;
-        self.register(key, level, context);
-    }
-
-    fn register(&self, key: u64, level: Level, context: &Context<Self>) {
-        let to = context.address().downgrade().recipient();
-        // Where there is no feed now, the next one is announced and asked then.
-        self.account.network.feed.tell(Watch { key, level, to });
-    }
-
-    /// Looks anew at what waits for the price.
-    fn look_again(
-        &mut self,
-        id: PositionId,
-        tick_at: Option<Duration>,
-        context: &mut Context<Self>,
-    ) {
-        if self.retiring {
-            return;
-        }
-        match self.tracked.get(&id).map(|tracked| tracked.arming.phase) {
-            Some(Phase::Armed) => self.watch(id, tick_at, context),
-            Some(Phase::Spent(_)) => self.watch_release(id, context),
-            _ => {}
-        }
-    }
-
     fn store_failed(&self, error: &JournalError) {
         self.shared.events.emit(Event::Alarm {
             account: self.account.tag.clone(),
@@ -297,6 +257,7 @@ impl Actor for Automation {
 
 impl Drop for Automation {
     fn drop(&mut self) {
+        self.watched.leaves();
         for tracked in self.tracked.values() {
             self.account.network.feed.tell(Unwatch(tracked.key));
         }
@@ -318,9 +279,10 @@ impl Handler<LevelReached> for Automation {
     fn handle(&mut self, reached: LevelReached, context: &mut Context<Self>) {
         let crossed = self
             .tracked
-            .iter()
+            .iter_mut()
             .find(|(_, tracked)| tracked.key == reached.key);
-        if let Some((&id, _)) = crossed {
+        if let Some((&id, tracked)) = crossed {
+            tracked.reached_at = Some(reached.reached_at);
             self.look_again(id, reached.tick_at, context);
         }
     }

@@ -119,7 +119,9 @@ impl Connection {
     fn end_automation(&mut self, id: &AutomationId) {
         self.awaits_no_more(id);
         if self.automations.remove(id).is_some() {
-            tracing::info!(event = "actor.stopped", actor = format!("automation/{id}"));
+            self.account.watches.forgets(id);
+            let actor = format!("automation/{id}");
+            self.shared.events.emit(Event::ActorStopped { actor });
         }
     }
 }

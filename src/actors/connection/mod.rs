@@ -288,6 +288,8 @@ impl Actor for Connection {
         // What an earlier one knew of the account is not to be acted upon.
         self.publish_view();
         self.learn_lineage(context);
+        let watches = &self.account.watches;
+        watches.keeps(|id| self.automations.contains_key(id));
         if self.candidate.is_none() {
             let ids: Vec<_> = self.automations.keys().cloned().collect();
             for id in ids {

@@ -46,6 +46,9 @@ pub(super) async fn nothing_added(
     shared.events.emit(Event::Failed {
         account: work.account.tag.clone(),
         execution: work.id,
+        automation: work.automation.clone(),
+        position: work.position,
+        action: record::doing(&work),
         reason,
     });
     let ended = Ended {

@@ -114,8 +114,10 @@ impl Actor for Executor {
 impl Handler<Run> for Executor {
     type Result = ();
 
-    fn handle(&mut self, Run(work): Run, context: &mut Context<Self>) {
+    fn handle(&mut self, Run(mut work): Run, context: &mut Context<Self>) {
         failpoint::pass("executor.run", &work.account.tag.name);
+        let hops = &self.shared.events.metrics().hops;
+        work.hop(&hops.picked, self.shared.clock.mono());
         let (shared, intake) = (Arc::clone(&self.shared), self.intake.clone());
         let (seat, generation) = (self.seat, self.generation);
         let carrying = async move {
@@ -171,14 +173,14 @@ impl Next {
 
     fn again(work: Work, at: Duration) -> Self {
         Self::Verdict(Verdict::Again {
-            work: Box::new(work),
+            work: Box::new(unmeasured(work)),
             at,
         })
     }
 
     fn no_room(work: Work, until: Duration) -> Self {
         Self::Verdict(Verdict::NoRoom {
-            work: Box::new(work),
+            work: Box::new(unmeasured(work)),
             until,
         })
     }
@@ -200,8 +202,16 @@ impl Next {
 
 fn again_soon(shared: &Shared, work: Work) -> Verdict {
     Verdict::Again {
-        work: Box::new(work),
+        work: Box::new(unmeasured(work)),
         at: shared.clock.mono() + SOON,
+    }
+}
+
+/// What comes by again has waited for something else than its way to the exchange.
+fn unmeasured(work: Work) -> Work {
+    Work {
+        last_hop: None,
+        ..work
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::shared::Shared;
 use super::super::work::{Step, Work};
 use super::{Next, store_failed};
 use crate::domain::audit;
-use crate::domain::execution::{Action, SkipReason, State};
+use crate::domain::execution::{self, Action, SkipReason, State};
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
 
@@ -73,10 +73,13 @@ pub(super) async fn fail(shared: &Shared, work: Work, reason: String, evidence: 
     if let Err(error) = shared.journal.fail(work.id, &reason, evidence, now).await {
         return store_failed(shared, work, &error);
     }
-    let account = work.account.tag.clone();
+    let action = doing(&work);
     shared.events.emit(Event::Failed {
-        account,
+        account: work.account.tag.clone(),
         execution: work.id,
+        automation: work.automation.clone(),
+        position: work.position,
+        action,
         reason,
     });
     Next::ended(shared, &work, State::Failed, None)
@@ -88,10 +91,13 @@ pub(super) async fn uncertain(shared: &Shared, work: Work, evidence: Value) -> N
     if let Err(error) = shared.journal.uncertain(work.id, evidence, now).await {
         return store_failed(shared, work, &error);
     }
-    let account = work.account.tag.clone();
+    let action = doing(&work);
     shared.events.emit(Event::Uncertain {
-        account,
+        account: work.account.tag.clone(),
         execution: work.id,
+        automation: work.automation.clone(),
+        position: work.position,
+        action,
         evidence: text,
     });
     Next::ended(shared, &work, State::Uncertain, None)
@@ -106,11 +112,33 @@ pub(super) async fn skip(shared: &Shared, work: Work, reason: SkipReason) -> Nex
     {
         return store_failed(shared, work, &error);
     }
-    let account = work.account.tag.clone();
+    let action = doing(&work);
     shared.events.emit(Event::Skipped {
-        account,
+        account: work.account.tag.clone(),
         execution: work.id,
+        automation: work.automation.clone(),
+        position: work.position,
+        action,
         reason,
     });
     Next::ended(shared, &work, State::Skipped, Some(reason))
+}
+
+/// What an execution does, or was to do. Where its rule is gone or has changed, it was nothing any
+/// more.
+pub(super) fn doing(work: &Work) -> &'static str {
+    match (&work.step, work.rule.as_deref()) {
+        (Step::Prove { action, .. } | Step::Record { action, .. }, _) => action.as_str(),
+        (Step::Reopen(kept), _) => Action::Reopen(*kept).as_str(),
+        (Step::FirstLegDone { then, .. }, _) => {
+            let keep = then.quantity;
+            Action::CloseToReopen { keep }.as_str()
+        }
+        (Step::Send | Step::LookUp, Some(rule)) => {
+            let view = work.account.view.load();
+            let position = view.row(work.position).map(|row| &row.position);
+            execution::planned(rule, work.decision.fallback, position).as_str()
+        }
+        (Step::Send | Step::LookUp, None) => "none",
+    }
 }

@@ -141,7 +141,7 @@ async fn set_leverage(shared: &Shared, work: &Work, leverage: f64) -> Result<(),
     Ok(())
 }
 
-async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> Next {
+async fn begin(shared: &Shared, mut work: Work, action: Action, before: Before) -> Next {
     if shared.dry_run {
         return record::skip(shared, work, SkipReason::DryRun).await;
     }
@@ -175,7 +175,11 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
         .begin_sending(work.id, action, Some(before), shared.clock.utc())
         .await;
     match began {
-        Ok(Began::Sending { .. }) => request(shared, work, action, before).await,
+        Ok(Began::Sending { .. }) => {
+            let hops = &shared.events.metrics().hops;
+            work.hop(&hops.sending, shared.clock.mono());
+            request(shared, work, action, before).await
+        }
         // The new owner recovers it.
         Ok(Began::Refused(Refusal::Skip(SkipReason::NotOwner))) => {
             Next::ended(shared, &work, State::Skipped, Some(SkipReason::NotOwner))
@@ -189,7 +193,12 @@ async fn begin(shared: &Shared, work: Work, action: Action, before: Before) -> N
 }
 
 /// Sends what is durably `sending`.
-pub(super) async fn request(shared: &Shared, work: Work, action: Action, before: Before) -> Next {
+pub(super) async fn request(
+    shared: &Shared,
+    mut work: Work,
+    action: Action,
+    before: Before,
+) -> Next {
     failpoint::pass("execution.sending", &work.account.tag.name);
     let sent_at = shared.clock.mono();
     let tick_to_order_us = work
@@ -201,7 +210,13 @@ pub(super) async fn request(shared: &Shared, work: Work, action: Action, before:
         action,
         tick_to_order_us,
     });
+    let hops = &shared.events.metrics().hops;
+    if let (Some(_), Some(tick_at)) = (work.last_hop, work.tick_at) {
+        hops.tick_to_order.observe(sent_at.saturating_sub(tick_at));
+    }
+    work.hop(&hops.left, shared.clock.mono());
     let answer = command::apply(shared, &work, action, before).await;
+    work.hop(&hops.answered, shared.clock.mono());
     failpoint::pass("execution.answered", &work.account.tag.name);
     match answer {
         Ok(Applied { mut outcome, then }) => {

@@ -100,6 +100,15 @@ impl Intake {
 
     /// Hands out what waits: the most endangered of an idle account first.
     fn dispatch(&mut self, context: &mut Context<Self>) {
+        self.hand_out(context);
+        let pool = &self.shared.events.metrics().pool;
+        pool.waiting.set(self.waiting.len());
+        pool.parked.set(self.parked.len());
+        pool.busy.set(self.busy.len());
+        pool.seats.set(self.seats.len());
+    }
+
+    fn hand_out(&mut self, context: &mut Context<Self>) {
         let in_doubt = self.in_doubt();
         let now = self.shared.clock.mono();
         self.no_room.retain(|_, until| *until > now);
@@ -169,7 +178,22 @@ impl Intake {
                 child.end();
             }
         }
+        self.show_accounts();
         context.run_later(BEAT, Self::beat);
+    }
+
+    /// How many executions each account has under way, for whoever looks.
+    fn show_accounts(&self) {
+        let mut by_account: HashMap<AccountId, usize> = HashMap::new();
+        let parked = self.parked.iter().map(|(_, work)| work);
+        let at_work = self.seats.iter().filter_map(|seat| seat.work.as_ref());
+        for work in self.waiting.iter().chain(parked).chain(at_work) {
+            *by_account.entry(work.account.tag.id.clone()).or_default() += 1;
+        }
+        let shown = &self.shared.events.metrics().pool.by_account;
+        if !(by_account.is_empty() && shown.load().is_empty()) {
+            shown.store(Arc::new(by_account));
+        }
     }
 
     fn free_seat(&mut self, context: &mut Context<Self>) -> Option<usize> {

@@ -19,11 +19,12 @@ impl Handler<FromQueue> for JobDesk {
     type Result = ();
 
     fn handle(&mut self, FromQueue(taken): FromQueue, context: &mut Context<Self>) {
+        self.shared.events.metrics().jobs.taken.one();
         if self.closing {
-            return taken.settle(Outcome::Released);
+            return self.give(taken, Outcome::Released);
         }
         if let Some(delay) = self.without_a_look(&taken) {
-            return taken.settle(Outcome::Later(delay));
+            return self.give(taken, Outcome::Later(delay));
         }
         let number = self.arrivals.expect();
         let shared = Arc::clone(&self.shared);
@@ -95,11 +96,11 @@ impl JobDesk {
         context: &mut Context<Self>,
     ) {
         let checked = match checked {
-            Ok(_) if self.closing => return taken.settle(Outcome::Released),
+            Ok(_) if self.closing => return self.give(taken, Outcome::Released),
             Ok(checked) => Arc::new(checked),
             Err(outcome) => {
                 report::tell_refused(&taken.job.key, &outcome);
-                return taken.settle(outcome);
+                return self.give(taken, outcome);
             }
         };
         failpoint::pass("job.taken", &checked.key.id);
@@ -115,20 +116,20 @@ impl JobDesk {
             Verdict::Waits => self.hold(taken, checked),
             Verdict::Displaces { key, delay } => {
                 if let Some(held) = self.held.remove(&key) {
-                    held.taken.settle(Outcome::Later(delay));
+                    self.give(held.taken, Outcome::Later(delay));
                 }
                 self.hold(taken, checked);
             }
-            Verdict::SetAside { delay } => taken.settle(Outcome::Later(delay)),
+            Verdict::SetAside { delay } => self.give(taken, Outcome::Later(delay)),
             Verdict::Coalesced { with } => {
                 let outcome = report::coalesced(&self.shared, &checked, &with);
                 report::tell(&self.shared, &checked, &outcome);
-                taken.settle(outcome);
+                self.give(taken, outcome);
             }
             Verdict::Expired { age } => {
                 let outcome = report::expired(age, self.shared.tuning.desk.max_age);
                 report::tell(&self.shared, &checked, &outcome);
-                taken.settle(outcome);
+                self.give(taken, outcome);
             }
             // Its lease was lost meanwhile: what becomes of it is told under the new one.
             Verdict::InHand => {

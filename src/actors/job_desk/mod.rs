@@ -178,6 +178,18 @@ impl JobDesk {
         context.spawn(actix::fut::wrap_future::<_, Self>(reporting).map(reported));
     }
 
+    /// Says what became of a job.
+    fn give(&self, taken: Taken, outcome: Outcome) {
+        let jobs = &self.shared.events.metrics().jobs;
+        match outcome {
+            Outcome::Completed(_) => jobs.completed.one(),
+            Outcome::Retry(_) => jobs.attempts_failed.one(),
+            Outcome::Failed(_) => jobs.failed.one(),
+            Outcome::Later(_) | Outcome::Released => jobs.returned.one(),
+        }
+        taken.settle(outcome);
+    }
+
     fn settle(&mut self, key: &JobKey, outcome: Outcome, context: &mut Context<Self>) {
         self.desk.end(key);
         if let Some(held) = self.held.remove(key) {
@@ -186,7 +198,7 @@ impl JobDesk {
             }
             failpoint::pass("job.settling", &key.id);
             report::tell(&self.shared, &held.checked, &outcome);
-            held.taken.settle(outcome);
+            self.give(held.taken, outcome);
         }
         self.begin(context);
     }

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::super::connection::Plans;
 use super::super::intake::Served;
 use super::super::shared::{Account, NetworkShared};
+use super::super::shown::Watches;
 use super::desired::{Access, Desired, Wanted};
 use super::restart::RestartRefused;
 use super::{AutomationPlan, Part, Supervisor};
@@ -17,7 +18,7 @@ use crate::domain::credentials::Credentials;
 use crate::domain::ids::AccountId;
 use crate::store;
 use crate::supervision::Slot;
-use crate::telemetry::AccountTag;
+use crate::telemetry::{AccountTag, Event};
 
 impl Supervisor {
     pub(super) fn tell_once(&mut self, text: String) {
@@ -157,6 +158,7 @@ impl Supervisor {
             view: ArcSwap::default(),
             lineage: Arc::default(),
             connection: Slot::new("connection"),
+            watches: Watches::default(),
         });
         self.enter(account);
         self.served.insert(id.clone(), Access::of(stored));
@@ -200,7 +202,8 @@ impl Supervisor {
             accounts.remove(id);
             accounts
         });
-        tracing::info!(event = "actor.stopped", actor = name);
+        let stopped = Event::ActorStopped { actor: name };
+        self.shared.events.emit(stopped);
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::super::connection::{Bequest, Connection, Retire, SucceededBy, TookOver, WhyNotLive};
 use super::super::intake::Served;
 use super::super::shared::Account;
+use super::super::shown::Watches;
 use super::desired::Access;
 use super::restart::{Answer, RestartRefused, Restarted};
 use super::{Part, Supervisor};
@@ -133,6 +134,7 @@ impl Supervisor {
             view: ArcSwap::default(),
             lineage: Arc::clone(&present.lineage),
             connection: present.connection.clone(),
+            watches: Watches::default(),
         });
         let succession = self.start_successor(account, Access::of(stored), asker, context);
         self.introduce(&id, &succession.child);

@@ -14,12 +14,22 @@ pub enum Transport {
     Http,
 }
 
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Websocket, Self::Http];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Websocket => "websocket",
             Self::Http => "http",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -46,9 +56,22 @@ pub enum Health {
     Stopped,
 }
 
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Health {
+    /// All states.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Syncing,
+        Self::Live,
+        Self::Blind,
+        Self::Unauthorized,
+        Self::Blocked,
+        Self::Quarantined,
+        Self::Stopped,
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Starting => "starting",
             Self::Syncing => "syncing",
             Self::Live => "live",
@@ -57,6 +80,12 @@ impl fmt::Display for Health {
             Self::Blocked => "blocked",
             Self::Quarantined => "quarantined",
             Self::Stopped => "stopped",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -73,6 +73,21 @@ pub struct Opening {
 }
 
 impl Action {
+    /// All names that actions have.
+    pub const NAMES: [&str; 11] = [
+        "close_position",
+        "add_margin",
+        "close_to_reopen",
+        "reopen",
+        "update_tp",
+        "update_sl",
+        "open",
+        "cross_close",
+        "cross_reduce",
+        "cross_deposit",
+        "cross_open",
+    ];
+
     /// Its name, as it is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {

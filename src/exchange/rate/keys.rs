@@ -1,13 +1,13 @@
 //! The budgets of all keys of a network.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
 
-use super::{RateBudget, RateLimit};
+use super::{RateBudget, RateCounts, RateLimit};
 use crate::clock::Clock;
 use crate::domain::credentials::Credentials;
 
@@ -18,6 +18,7 @@ pub struct KeyRates {
     limit: RateLimit,
     clock: Clock,
     silent_until: Duration,
+    counts: Arc<RateCounts>,
     /// By a digest: keys are not kept beside the credentials that hold them.
     budgets: Mutex<HashMap<[u8; 32], RateBudget>>,
 }
@@ -29,6 +30,7 @@ impl KeyRates {
             limit,
             clock,
             silent_until,
+            counts: Arc::default(),
             budgets: Mutex::default(),
         }
     }
@@ -40,11 +42,27 @@ impl KeyRates {
         key.copy_from_slice(digest.as_ref());
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || {
-            let budget = RateBudget::new(self.limit, self.clock);
+            let budget = RateBudget::counting(self.limit, self.clock, Arc::clone(&self.counts));
             budget.silence(self.silent_until);
             budget
         };
         budgets.entry(key).or_insert_with(new).clone()
+    }
+
+    /// What all keys have spent, and what had to wait.
+    pub fn counts(&self) -> &RateCounts {
+        &self.counts
+    }
+
+    /// Requests that are free now, of all keys together, and how many keys there are. No key's
+    /// budget is held longer than it takes to look at that one.
+    pub fn left(&self, now: Duration) -> (usize, usize) {
+        let budgets: Vec<RateBudget> = {
+            let budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+            budgets.values().cloned().collect()
+        };
+        let left = budgets.iter().map(|budget| budget.left(now)).sum();
+        (left, budgets.len())
     }
 }
 

@@ -13,8 +13,26 @@ use std::time::Duration;
 use super::window::Window;
 use crate::clock::Clock;
 use crate::domain::rules::RuleKind;
+use crate::meter::Counter;
 
 pub use keys::KeyRates;
+
+/// What was spent and what had to wait, of one budget or of many alike.
+#[derive(Debug, Default)]
+pub struct RateCounts {
+    requests: [Counter; CLASSES],
+    waits: [Counter; CLASSES],
+}
+
+impl RateCounts {
+    /// Requests that left, and requests that found no room, for each kind of spending.
+    pub fn read(&self) -> [(Spend, u64, u64); CLASSES] {
+        Spend::ALL.map(|spend| {
+            let index = spend as usize;
+            (spend, self.requests[index].read(), self.waits[index].read())
+        })
+    }
+}
 
 /// What a request is for; the greatest goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +45,21 @@ pub enum Spend {
     Stops,
     /// Closing, reducing and adding margin in danger.
     Guard,
+}
+
+impl Spend {
+    /// All kinds, the least first.
+    pub const ALL: [Self; CLASSES] = [Self::Read, Self::Entry, Self::Stops, Self::Guard];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Entry => "entry",
+            Self::Stops => "stops",
+            Self::Guard => "guard",
+        }
+    }
 }
 
 impl From<RuleKind> for Spend {
@@ -76,6 +109,7 @@ pub struct RateBudget {
     limit: RateLimit,
     clock: Clock,
     spent: Arc<Mutex<Spent>>,
+    counts: Arc<RateCounts>,
 }
 
 /// Requests that may be made now. Held until they were answered: only then is it known by when the
@@ -97,6 +131,11 @@ impl Drop for Allowance {
 impl RateBudget {
     /// A budget of which nothing is spent.
     pub fn new(limit: RateLimit, clock: Clock) -> Self {
+        Self::counting(limit, clock, Arc::default())
+    }
+
+    /// As [`RateBudget::new`], but what is spent is counted together with others'.
+    fn counting(limit: RateLimit, clock: Clock, counts: Arc<RateCounts>) -> Self {
         let spent = Spent {
             window: Window::new(limit.window),
             claims: [Duration::ZERO; CLASSES],
@@ -106,7 +145,22 @@ impl RateBudget {
             limit,
             clock,
             spent: Arc::new(Mutex::new(spent)),
+            counts,
         }
+    }
+
+    /// What was spent, and what had to wait.
+    pub fn counts(&self) -> &RateCounts {
+        &self.counts
+    }
+
+    /// Requests that are free now: none while the exchange wants silence.
+    pub fn left(&self, now: Duration) -> usize {
+        let mut spent = self.spent();
+        if now < spent.silent_until {
+            return 0;
+        }
+        spent.window.left(self.limit.requests, now)
     }
 
     /// Spends one request now, or says when to ask again.
@@ -127,7 +181,13 @@ impl RateBudget {
         spend: Spend,
         now: Duration,
     ) -> Result<Allowance, Duration> {
-        self.spent().take(many, spend, &self.limit, now)?;
+        let taken = self.spent().take(many, spend, &self.limit, now);
+        let class = spend as usize;
+        match taken {
+            Ok(()) => self.counts.requests[class].add(many as u64),
+            Err(_) => self.counts.waits[class].one(),
+        }
+        taken?;
         Ok(Allowance {
             budget: self.clone(),
             many,

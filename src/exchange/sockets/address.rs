@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::SocketLimits;
+use super::{SocketLimits, SocketRoom};
 use crate::domain::ids::AccountId;
 use crate::exchange::window::Window;
 
@@ -134,6 +134,16 @@ impl Address {
 
     pub(super) fn may_log_in(&mut self, limits: &SocketLimits, now: Duration) -> bool {
         self.attempts(limits, now) > 0
+    }
+
+    /// What is used and what is left, for whoever looks.
+    pub(super) fn room(&mut self, limits: &SocketLimits, now: Duration) -> SocketRoom {
+        SocketRoom {
+            egress: self.egress,
+            open: self.taken(now),
+            new_left: self.connects.left(limits.new_per_hour, now),
+            logins_left: self.logins.left(limits.logins_per_minute, now),
+        }
     }
 
     pub(super) fn soonest_for_prices(&mut self, limits: &SocketLimits, now: Duration) -> Duration {

@@ -56,6 +56,19 @@ impl Default for SocketLimits {
     }
 }
 
+/// What one address uses of its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketRoom {
+    /// The address; `None` where the system chooses.
+    pub egress: Option<IpAddr>,
+    /// Sockets that are open, or may still be counted.
+    pub open: usize,
+    /// New sockets that are left in this hour.
+    pub new_left: usize,
+    /// Authentications that are left in this minute.
+    pub logins_left: usize,
+}
+
 /// Who is not given a place asks again after this.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -102,6 +115,16 @@ impl SocketBudget {
     /// Where its sockets go.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// What each address uses of its limits now.
+    pub fn rooms(&self) -> Vec<SocketRoom> {
+        let now = self.clock.mono();
+        let mut state = self.state();
+        let rooms = state.addresses.iter_mut();
+        rooms
+            .map(|address| address.room(&self.limits, now))
+            .collect()
     }
 
     /// Counts an attempt that an earlier process made so long ago, or may have made.
