@@ -6,10 +6,12 @@ mod automation;
 mod connection;
 mod executor;
 mod health_reporter;
+mod in_hand;
 mod intake;
 mod job_desk;
 mod obey;
 mod price_feed;
+mod readiness;
 mod shared;
 mod socket_stream;
 mod supervisor;
@@ -20,10 +22,12 @@ pub use automation::{Automation, AutomationPlan};
 pub use connection::Connection;
 pub use executor::Executor;
 pub use health_reporter::HealthReporter;
+pub use in_hand::{InHand, InHandMark};
 pub use intake::{Drain, Intake};
 pub use job_desk::JobDesk;
 pub use price_feed::PriceFeed;
-pub use shared::{Account, InHand, NetworkShared, Parts, PriceCell, Row, Shared, View};
+pub use readiness::{Expected, Readiness};
+pub use shared::{Account, NetworkShared, Parts, PriceCell, Row, Shared, View};
 pub use supervisor::{Stop, Supervisor};
 
 #[cfg(feature = "failpoints")]

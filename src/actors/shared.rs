@@ -1,22 +1,24 @@
 //! What actors share: handles to parts, and views that one actor writes and all may read at any
 //! time without a hop.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::ArbiterHandle;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::in_hand::InHand;
+use super::readiness::Expected;
 use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed};
 use crate::clock::Clock;
 use crate::config::Tuning;
 use crate::domain::connection::{Health, Transport};
 use crate::domain::credentials::Credentials;
 use crate::domain::execution::Seen;
-use crate::domain::ids::{AccountId, ExecutionId, PositionId, UserId};
+use crate::domain::ids::{AccountId, PositionId, UserId};
 use crate::domain::position::Position;
 use crate::domain::price::{Freshness, LastPrice};
 use crate::domain::rules::Lineage;
@@ -27,7 +29,7 @@ use crate::exchange::{
 use crate::journal::Journal;
 use crate::queue::{self, JobQueue};
 use crate::store::{SocketAttempt, Store, StoreError};
-use crate::supervision::Slot;
+use crate::supervision::{Progress, Slot};
 use crate::telemetry::{AccountTag, Events};
 
 /// What every actor is given.
@@ -64,6 +66,10 @@ pub struct Shared {
     pub networks: HashMap<String, Arc<NetworkShared>>,
     /// Accounts by id; written by the supervisor.
     pub accounts: ArcSwap<HashMap<AccountId, Arc<Account>>>,
+    /// Accounts that should be served; written by the supervisor.
+    pub expected: Expected,
+    /// Whether the parts of the service get on with their work.
+    pub progress: Progress,
     /// Executions that an executor has in hand now, whatever became of the intake that gave them.
     pub in_hand: InHand,
     next_key: AtomicU64,
@@ -104,6 +110,8 @@ impl Shared {
             health: Slot::new("health reporter"),
             networks: parts.networks,
             accounts: ArcSwap::default(),
+            expected: Expected::default(),
+            progress: Progress::new(parts.clock),
             in_hand: InHand::default(),
             next_key: AtomicU64::new(1),
         })
@@ -150,6 +158,11 @@ pub struct NetworkShared {
 }
 
 impl NetworkShared {
+    /// The name of its price feed.
+    pub fn feed_name(&self) -> String {
+        format!("price_feed/{}", self.network.name)
+    }
+
     /// The exchange's clock.
     pub fn exchange_clock(&self) -> &ExchangeClock {
         self.rest.clock()
@@ -300,41 +313,5 @@ impl View {
     /// and by then nobody knows of its position.
     pub fn knows_of(&self, id: PositionId) -> bool {
         self.cross_known || id == PositionId::MARKET || self.row(id).is_some()
-    }
-}
-
-/// Executions in hand. A mark is taken back when it is dropped, also by a panic.
-#[derive(Clone, Debug, Default)]
-pub struct InHand(Arc<Mutex<HashSet<ExecutionId>>>);
-
-/// The mark of one execution in hand.
-#[derive(Debug)]
-pub struct InHandMark(InHand, ExecutionId);
-
-impl InHand {
-    /// Marks an execution; `None` if it is in hand already.
-    pub fn take(&self, id: ExecutionId) -> Option<InHandMark> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(id).then(|| InHandMark(self.clone(), id))
-    }
-
-    /// How many are in hand.
-    pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl Drop for InHandMark {
-    fn drop(&mut self) {
-        self.0
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.1);
     }
 }

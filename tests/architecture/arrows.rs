@@ -35,7 +35,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         ],
     ),
     // Shows what the actors share; acts on nothing.
-    ("admin", &["actors", "domain", "journal"]),
+    ("admin", &["actors", "domain", "journal", "supervision"]),
     (
         "app",
         &[

@@ -34,6 +34,8 @@ impl Supervisor {
                 }
                 Err(error) => tracing::error!(event = "store.failed", %error),
             }
+            // A store that refuses has been asked all the same.
+            supervisor.progress.mark();
             context.run_later(supervisor.shared.tuning.refresh, Self::refresh);
         };
         context.spawn(actix::fut::wrap_future::<_, Self>(reading).map(read));
@@ -47,6 +49,7 @@ impl Supervisor {
 
     /// Ends what should no longer run, starts what should, and passes on what changed.
     fn follow(&mut self, desired: Desired, context: &mut Context<Self>) {
+        self.shared.expected.set(desired.accounts.keys().cloned());
         let gone: Vec<_> = self
             .shared
             .accounts
@@ -80,6 +83,7 @@ impl Supervisor {
                 stored.network,
                 known.join(", ")
             ));
+            self.shared.expected.cannot(stored.id);
             return;
         };
         network.sockets.expect(&stored.id);
@@ -92,6 +96,7 @@ impl Supervisor {
                 Err(error) => {
                     let error: StoreError = error;
                     supervisor.tell_once(format!("account {}: {error}", stored.name));
+                    supervisor.shared.expected.cannot(stored.id.clone());
                     return;
                 }
             };
