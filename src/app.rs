@@ -2,14 +2,17 @@
 
 mod claim;
 mod jobs;
+mod keys;
+mod notify;
 mod sockets;
+mod standby;
+mod threads;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use actix::{Arbiter, System};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -20,12 +23,16 @@ use crate::exchange::{ExchangeClock, KeyRates, RateBudget, Rest};
 use crate::queue::JobQueue;
 use crate::store::folder::{DataFolder, SIGN_OF_LIFE};
 use crate::store::{Lost, Store, Vault};
-use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start, watchdog};
+use crate::supervision::{Child, ChildExit, OwnerGone, Slot, start};
 use crate::telemetry::Events;
 
 pub use jobs::job_queue;
+pub use keys::{open_vault, write_key_file};
+pub use notify::Manager;
+pub use standby::{Awaited, Standby};
 
-use claim::{Otherwise, Right};
+use claim::Right;
+use threads::Threads;
 
 /// Things to be done once for a process, before anything else: the TLS provider, the panic hook,
 /// no core dumps (they would hold credentials), as many files as the system allows.
@@ -49,25 +56,6 @@ pub fn prepare_process() {
     if let Err(error) = setrlimit(Resource::Nofile, most) {
         tracing::warn!(event = "process.files", %error, "the limit of open files stays as it was");
     }
-}
-
-/// Opens the vault with the master key from `VIGIA_MASTER_KEY` or the key file.
-///
-/// # Errors
-/// Where there is none, or it is no key, or others can read it.
-pub fn open_vault(settings: &Settings) -> Result<Vault> {
-    if let Some(text) = crate::config::process_environment("VIGIA_MASTER_KEY") {
-        return Vault::from_key_text(&text).context("VIGIA_MASTER_KEY");
-    }
-    let path = settings.key_file();
-    if !path.exists() {
-        bail!(
-            "there is no master key at {}: make one with `vigia key generate`, or give it in \
-             VIGIA_MASTER_KEY",
-            path.display()
-        );
-    }
-    Vault::from_file(&path).with_context(|| format!("the key file {}", path.display()))
 }
 
 /// Opens the store and brings its schema up to date.
@@ -126,7 +114,7 @@ impl Prepared {
     /// # Errors
     /// What cannot be used, by name; nothing half-done stays behind.
     pub async fn new(settings: &Settings) -> Result<Self> {
-        Self::claimed(settings, Otherwise::Fail).await
+        Self::claimed(settings, None).await
     }
 
     /// As [`Prepared::new`], but while another process has the folder or the right to trade, it
@@ -134,13 +122,13 @@ impl Prepared {
     ///
     /// # Errors
     /// What cannot be used, by name.
-    pub async fn standing_by(settings: &Settings) -> Result<Self> {
-        Self::claimed(settings, Otherwise::Wait).await
+    pub async fn standing_by(settings: &Settings, standby: &Standby) -> Result<Self> {
+        Self::claimed(settings, Some(standby)).await
     }
 
-    async fn claimed(settings: &Settings, otherwise: Otherwise) -> Result<Self> {
+    async fn claimed(settings: &Settings, standby: Option<&Standby>) -> Result<Self> {
         let clock = Clock::start();
-        let (folder, store, right) = claim::claim(settings, clock, otherwise).await?;
+        let (folder, store, right) = claim::claim(settings, clock, standby).await?;
         let tuning = settings.tuning();
         folder.live();
         let window = tuning.key_rate.window;
@@ -197,10 +185,7 @@ impl Prepared {
             io: System::current().arbiter().clone(),
             networks: self.networks,
         });
-        let pulse = watchdog::Pulse::default();
-        trading.spawn(pulse.clone().beat(clock));
-        let limits = watchdog::Limits::default();
-        let watchdog = actix_rt::spawn(watchdog::watch(pulse, clock, limits));
+        let threads = Threads::watch_each_other(&shared, &trading.handle());
         let keeper = actix_rt::spawn(self.right.clone().keep(shared.store.clone()));
         let folder = Arc::new(self.folder);
         let (end, ended) = oneshot::channel();
@@ -219,7 +204,7 @@ impl Prepared {
             supervisor,
             ended,
             trading,
-            watchdog,
+            threads,
             right: self.right,
             keeper,
             signs: actix_rt::spawn(say_that_it_lives(Arc::downgrade(&folder))),
@@ -253,7 +238,7 @@ pub struct App {
     supervisor: Child<Supervisor>,
     ended: oneshot::Receiver<ChildExit>,
     trading: Arbiter,
-    watchdog: JoinHandle<()>,
+    threads: Threads,
     right: Right,
     keeper: JoinHandle<Lost>,
     signs: JoinHandle<()>,
@@ -295,7 +280,7 @@ impl App {
         self.trading
             .join()
             .map_err(|_| anyhow!("the trading thread ended by a panic"))?;
-        self.watchdog.abort();
+        drop(self.threads);
         self.signs.abort();
         self.keeper.abort();
         self.right.give_back(&self.shared.store).await;
@@ -310,34 +295,4 @@ impl App {
             .addr()
             .do_send(crate::actors::CrashActor(actor.to_owned(), place));
     }
-}
-
-/// Writes a fresh master key to a file that only its owner can read.
-///
-/// # Errors
-/// Where the file exists or cannot be made.
-pub fn write_key_file(path: &Path) -> Result<()> {
-    use secrecy::ExposeSecret;
-    use std::io::Write;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .with_context(|| format!("the folder {}", folder.display()))?;
-    }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("the key file {}", path.display()))?;
-    let key = Vault::generate_key_text()?;
-    writeln!(file, "{}", key.expose_secret())?;
-    file.sync_all()?;
-    Ok(())
 }

@@ -29,6 +29,8 @@ pub use queue::{QueueBackend, QueueSettings};
 pub use sections::{AdminSettings, LogSettings, NetworkSettings, StoreSettings, VaultSettings};
 pub use tuning::Tuning;
 
+/// The master key's file, in the data folder or among a service manager's credentials.
+const KEY_FILE: &str = "master.key";
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// A configuration that cannot be used.
@@ -95,10 +97,11 @@ pub fn process_environment(name: &str) -> Option<String> {
 }
 
 /// Environment variables and the keys they replace.
-const FROM_ENVIRONMENT: [(&str, &[&str]); 6] = [
+const FROM_ENVIRONMENT: [(&str, &[&str]); 7] = [
     ("VIGIA_DATA_DIR", &["data_dir"]),
     ("DATABASE_URL", &["store", "url"]),
     ("REDIS_URL", &["queue", "redis_url"]),
+    ("VIGIA_KEY_FILE", &["vault", "key_file"]),
     ("LN_MARKETS_API_URL", &["networks", "mainnet", "api_url"]),
     (
         "LN_MARKETS_STREAM_URL",
@@ -128,7 +131,8 @@ impl Settings {
                 set(&mut table, keys, value);
             }
         }
-        let settings: Self = serde_path_to_error::deserialize(table).map_err(|error| {
+        let handed_over = (environment.0)("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let mut settings: Self = serde_path_to_error::deserialize(table).map_err(|error| {
             let key = error.path().to_string();
             let problem = error.into_inner().to_string().trim().to_owned();
             ConfigError::Key {
@@ -138,6 +142,12 @@ impl Settings {
             }
         })?;
         settings.check(&source)?;
+        let handed_over = handed_over.map(|folder| folder.join(KEY_FILE));
+        if let (true, Some(file)) = (settings.vault.key_file.as_os_str().is_empty(), handed_over)
+            && file.exists()
+        {
+            settings.vault.key_file = file;
+        }
         Ok(settings)
     }
 
@@ -185,6 +195,8 @@ impl Settings {
             ("supervision.refresh_ms", self.supervision.refresh_ms),
             ("supervision.restart_ms", self.supervision.restart_ms),
             ("health.period_ms", self.health.period_ms),
+            ("health.full_ms", self.health.full_ms),
+            ("health.progress_ms", self.health.progress_ms),
             ("store.timeout_ms", self.store.timeout_ms),
         ];
         for (key, value) in over_zero {
@@ -258,7 +270,7 @@ impl Settings {
     /// The file with the master key.
     pub fn key_file(&self) -> PathBuf {
         if self.vault.key_file.as_os_str().is_empty() {
-            self.data_dir.join("master.key")
+            self.data_dir.join(KEY_FILE)
         } else {
             self.vault.key_file.clone()
         }

@@ -20,7 +20,8 @@
 //! | `job.acknowledged` | job | the queue knows (on Redis: is about to) |
 
 /// Passes a named place on behalf of a key. In test builds it panics or kills the process if it was
-/// told to by `set` or by `VIGIA_FAILPOINT=PLACE=panic`, `=kill`, or `=kill:N` for the pass so counted.
+/// told to by `set` or by `VIGIA_FAILPOINT=PLACE=panic`, `=kill`, or `=kill:N` for the pass so counted;
+/// `=stall:MS` stops its thread for so many milliseconds.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn pass(_place: &str, _key: &str) {}
@@ -45,6 +46,8 @@ mod armed {
         Panic(u32),
         /// The process dies as by SIGKILL, at the pass so counted from 1.
         Kill(u32),
+        /// The thread that passes stands still for so many milliseconds, once.
+        Stall(u64),
         /// One future that passes never goes on.
         Hang,
     }
@@ -57,6 +60,7 @@ mod armed {
         let deeds = deeds.map(|(place, deed)| {
             let deed = match deed.split_once(':') {
                 Some(("kill", count)) => Deed::Kill(count.parse().unwrap_or(1)),
+                Some(("stall", length)) => Deed::Stall(length.parse().unwrap_or(0)),
                 _ if deed == "kill" => Deed::Kill(1),
                 _ => Deed::Panic(1),
             };
@@ -123,6 +127,9 @@ mod armed {
                 loop {
                     std::thread::park();
                 }
+            }
+            Some(Deed::Stall(length)) => {
+                std::thread::sleep(std::time::Duration::from_millis(length));
             }
             Some(Deed::Hang) | None => {}
         }

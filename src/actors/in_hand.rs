@@ -1,4 +1,4 @@
-//! Which executions are in somebody's hand now.
+//! Which executions an executor has in hand now.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

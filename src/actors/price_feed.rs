@@ -23,7 +23,7 @@ use crate::domain::levels::{Level, Levels};
 use crate::domain::price::LastPrice;
 use crate::domain::units::Price;
 use crate::exchange::{Frame, Socket, SocketEvent, SocketPermit, SocketPlan, Topic};
-use crate::supervision::failpoint;
+use crate::supervision::{Marker, failpoint};
 use crate::telemetry::{Event, Sampled};
 
 /// How often freshness and socket are looked after.
@@ -81,12 +81,15 @@ pub struct PriceFeed {
     ticker_asked: bool,
     failed_tickers: Sampled,
     undecodable: Sampled,
+    progress: Marker,
 }
 
 impl PriceFeed {
     /// A feed that knows nothing yet.
     pub fn new(shared: Arc<Shared>, network: Arc<NetworkShared>) -> Self {
+        let (name, limit) = (network.feed_name(), shared.tuning.progress);
         Self {
+            progress: shared.progress.part(&name, limit),
             shared,
             network,
             last: LastPrice::default(),
@@ -109,11 +112,8 @@ impl PriceFeed {
         self.shared.clock.mono()
     }
 
-    fn name(&self) -> String {
-        format!("price_feed/{}", self.network.network.name)
-    }
-
     fn beat(&mut self, context: &mut Context<Self>) {
+        self.progress.mark();
         let (now, freshness) = (self.now(), self.shared.tuning.freshness);
         if self.socket.is_some() && self.last.is_deaf(self.socket_opened_at, now, &freshness) {
             self.lost("silent", "the ticker moves, the socket does not".to_owned());
@@ -175,7 +175,7 @@ impl PriceFeed {
             .delay(self.socket_failures, self.shared.clock.roll());
         self.socket_failures = self.socket_failures.saturating_add(1);
         self.connect_at = now + pause;
-        let actor = self.name();
+        let actor = self.network.feed_name();
         self.shared.events.emit(Event::SocketLost {
             account: None,
             actor,
@@ -188,7 +188,7 @@ impl PriceFeed {
         if let Some(count) = self.undecodable.one_more("", self.now()) {
             self.shared.events.emit(Event::FrameUndecodable {
                 account: None,
-                actor: self.name(),
+                actor: self.network.feed_name(),
                 detail,
                 count,
             });

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::in_hand::InHand;
 use super::price_cell::PriceCell;
+use super::readiness::Expected;
 use super::shown::Watches;
 use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed, Supervisor};
 use crate::clock::Clock;
@@ -28,7 +29,7 @@ use crate::exchange::{
 use crate::journal::Journal;
 use crate::queue::{self, JobQueue};
 use crate::store::{SocketAttempt, Store, StoreError};
-use crate::supervision::Slot;
+use crate::supervision::{Progress, Slot};
 use crate::telemetry::{AccountTag, Events};
 
 /// What every actor is given.
@@ -67,6 +68,10 @@ pub struct Shared {
     pub networks: HashMap<String, Arc<NetworkShared>>,
     /// Accounts by id; written by the supervisor.
     pub accounts: ArcSwap<HashMap<AccountId, Arc<Account>>>,
+    /// Accounts that should be served; written by the supervisor.
+    pub expected: Expected,
+    /// Whether the parts of the service get on with their work.
+    pub progress: Progress,
     /// Executions that an executor has in hand now, whatever became of the intake that gave them.
     pub in_hand: InHand,
     next_key: AtomicU64,
@@ -108,6 +113,8 @@ impl Shared {
             health: Slot::new("health reporter"),
             networks: parts.networks,
             accounts: ArcSwap::default(),
+            expected: Expected::default(),
+            progress: Progress::new(parts.clock),
             in_hand: InHand::default(),
             next_key: AtomicU64::new(1),
         })
@@ -168,6 +175,11 @@ pub struct NetworkShared {
 }
 
 impl NetworkShared {
+    /// The name of its price feed.
+    pub fn feed_name(&self) -> String {
+        format!("price_feed/{}", self.network.name)
+    }
+
     /// The exchange's clock.
     pub fn exchange_clock(&self) -> &ExchangeClock {
         self.rest.clock()

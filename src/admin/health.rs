@@ -8,7 +8,9 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::door::Door;
-use super::report::{QueueReport, unread};
+use super::report::QueueReport;
+use crate::actors::Readiness;
+use crate::supervision::Progress;
 
 pub(super) fn routes() -> Router<Door> {
     Router::new()
@@ -17,23 +19,45 @@ pub(super) fn routes() -> Router<Door> {
 }
 
 /// Whoever may ask this may not know more of the queue than its state: causes name servers.
-async fn alive(State(door): State<Door>) -> String {
+async fn alive(State(door): State<Door>) -> Response {
+    let (status, told) = told(&door.shared.progress, "alive");
     let queue = QueueReport::of(&door.shared);
-    format!("alive\njobs: {}\n", queue.state)
+    (status, format!("{told}jobs: {}\n", queue.state)).into_response()
 }
 
+/// Whether every part gets on; if not, which do not.
+pub(super) fn told(progress: &Progress, alive: &str) -> (StatusCode, String) {
+    let late = progress.late();
+    if late.is_empty() {
+        return (StatusCode::OK, format!("{alive}\n"));
+    }
+    let lines = late.iter().map(|late| format!("no progress: {late}\n"));
+    (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
+}
+
+/// In numbers: whoever may ask this may not know the names.
 async fn ready(State(door): State<Door>) -> Response {
-    let (waiting, queue) = (unread(&door.shared), QueueReport::of(&door.shared));
-    let status = if waiting.is_empty() {
+    let (readiness, queue) = (Readiness::of(&door.shared), QueueReport::of(&door.shared));
+    let ready = readiness.is_complete() && door.shared.progress.late().is_empty();
+    let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (
-        status,
-        Json(json!({
-            "ready": waiting.is_empty(), "waiting_for": waiting.len(), "jobs": queue.state,
-        })),
-    )
-        .into_response()
+    let Readiness {
+        store_read: _,
+        accounts,
+        waiting,
+        live,
+        unauthorized,
+        blocked,
+        quarantined,
+        unusable,
+    } = readiness;
+    let report = json!({
+        "ready": ready, "waiting_for": waiting, "accounts": accounts, "live": live,
+        "unauthorized": unauthorized, "blocked": blocked, "quarantined": quarantined,
+        "unusable": unusable, "jobs": queue.state,
+    });
+    (status, Json(report)).into_response()
 }

@@ -1,8 +1,9 @@
 //! Health and state over HTTP, for service managers and for the command line.
 //!
-//! `/healthz`: the process answers. `/readyz`: every account has been read since the start. Both name
-//! the state of the queue of jobs, and neither fails for it: without jobs the service goes on acting
-//! by itself, and restarting it brings no Redis back. `/v1/status`: the state of everything, with what
+//! `/healthz`: all parts of the process get on with their work, or which do not. `/readyz`: every
+//! account has been read since the start that may yet be. Both name the state of the queue of jobs,
+//! and neither fails for it: without jobs the service goes on acting by itself, and restarting it
+//! brings no Redis back. The same holds for the store. `/v1/status`: the state of everything, with what
 //! is wrong, for whoever holds the token.
 
 mod access;
@@ -11,7 +12,9 @@ mod health;
 mod look;
 mod report;
 mod server;
+mod standby;
 
 pub use access::Access;
 pub use report::{AccountReport, PositionReport, QueueReport, StatusReport};
-pub use server::Admin;
+pub use server::{Admin, Listener};
+pub use standby::Waiting;

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actors::{Account, Shared};
-use crate::domain::connection::Health;
 use crate::domain::execution::State;
 use crate::domain::kill_switch::KillSwitch;
 use crate::domain::maths;
@@ -190,18 +189,4 @@ impl AccountReport {
             positions: positions.collect(),
         }
     }
-}
-
-/// The names of the accounts that have not been read since the start and could be.
-pub(super) fn unread(shared: &Shared) -> Vec<String> {
-    let accounts = shared.accounts.load();
-    let waiting = |account: &&std::sync::Arc<Account>| {
-        let view = account.view.load();
-        view.read_at.is_none() && !matches!(view.health, Health::Unauthorized | Health::Blocked)
-    };
-    accounts
-        .values()
-        .filter(waiting)
-        .map(|account| account.tag.name.to_string())
-        .collect()
 }

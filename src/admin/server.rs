@@ -1,11 +1,11 @@
 //! The HTTP server. It lives on the I/O thread, so that a slow reader never meets a price.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::access::Access;
@@ -13,11 +13,51 @@ use super::door::Door;
 use super::{health, look};
 use crate::actors::Shared;
 
+/// A bound address, on which one server follows another and nobody who connects is turned away in
+/// between.
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `listen`.
+    ///
+    /// # Errors
+    /// A taken port.
+    pub fn bind(listen: &str) -> Result<Self> {
+        let bound = || {
+            let socket = TcpListener::bind(listen)?;
+            socket.set_nonblocking(true)?;
+            let address = socket.local_addr()?;
+            Ok::<_, std::io::Error>(Self { socket, address })
+        };
+        bound().with_context(|| {
+            format!("admin.listen {listen}: choose another port, or \"\" for none")
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves on it until the task is aborted.
+    pub(super) fn serve(&self, routes: Router) -> Result<JoinHandle<()>> {
+        let socket = self.socket.try_clone()?;
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        Ok(actix_rt::spawn(async move {
+            if let Err(error) = axum::serve(listener, routes).await {
+                tracing::error!(event = "admin.ended", %error);
+            }
+        }))
+    }
+}
+
 /// The running server. Dropped, it ends and takes its file away.
 pub struct Admin {
     task: JoinHandle<()>,
     file: PathBuf,
-    address: std::net::SocketAddr,
 }
 
 impl Drop for Admin {
@@ -29,16 +69,12 @@ impl Drop for Admin {
 }
 
 impl Admin {
-    /// Listens on `listen` and writes address and token into the data folder.
+    /// Serves on the listener, and writes address and token into the data folder.
     ///
     /// # Errors
-    /// A taken port or a folder that cannot be written.
-    pub async fn start(listen: &str, folder: &Path, shared: Arc<Shared>) -> Result<Self> {
-        let listener = TcpListener::bind(listen).await.with_context(|| {
-            format!("admin.listen {listen}: choose another port, or \"\" for none")
-        })?;
-        let address = listener.local_addr()?;
-        let access = Arc::new(Access::fresh(address));
+    /// A folder that cannot be written.
+    pub fn start(listener: &Listener, folder: &Path, shared: Arc<Shared>) -> Result<Self> {
+        let access = Arc::new(Access::fresh(listener.address()));
         let file = access
             .write(folder)
             .context("the data folder takes no admin.json")?;
@@ -46,21 +82,8 @@ impl Admin {
             .merge(health::routes())
             .merge(look::routes())
             .with_state(Door { shared, access });
-        let task = actix_rt::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
-                tracing::error!(event = "admin.ended", %error);
-            }
-        });
-        tracing::info!(event = "admin.listening", %address);
-        Ok(Self {
-            task,
-            file,
-            address,
-        })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> std::net::SocketAddr {
-        self.address
+        let task = listener.serve(routes)?;
+        tracing::info!(event = "admin.listening", address = %listener.address());
+        Ok(Self { task, file })
     }
 }

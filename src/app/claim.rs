@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{open_vault, store_at};
+use super::{Standby, open_vault, store_at};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::journal::Journal;
@@ -15,13 +15,6 @@ use crate::store::{Claim, Claimant, Epoch, Lease, Lost, Owner, Store, StoreError
 const LOOK: Duration = Duration::from_millis(500);
 /// The end of a lease is waited out by so much more.
 const A_LITTLE: Duration = Duration::from_millis(5);
-
-/// What to do while another process has the right to trade.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Otherwise {
-    Fail,
-    Wait,
-}
 
 /// The right to trade.
 #[derive(Clone)]
@@ -59,29 +52,31 @@ impl Right {
 }
 
 /// Takes the data folder, opens the store, brings its tables up to date, and claims the right to
-/// trade.
+/// trade. A standby waits while another process has either; without one that is an error.
 pub(super) async fn claim(
     settings: &Settings,
     clock: Clock,
-    otherwise: Otherwise,
+    standby: Option<&Standby>,
 ) -> Result<(DataFolder, Store, Right)> {
     let holder = describe_holder(clock.utc());
     let mut waiting = Waiting {
-        otherwise,
+        standby,
         clock,
+        has_folder: false,
         told: None,
         since: None,
     };
     let folder = loop {
         match DataFolder::lock(&settings.data_dir, &holder) {
             Ok(folder) => break folder,
-            Err(FolderError::Held { holder }) if otherwise == Otherwise::Wait => {
+            Err(FolderError::Held { holder }) if standby.is_some() => {
                 waiting.tell(&holder);
                 tokio::time::sleep(LOOK).await;
             }
             Err(error) => return Err(error.into()),
         }
     };
+    waiting.has_folder = true;
     let store = store_at(settings, Some(open_vault(settings)?)).await?;
     let claimed = if store.is_shared() {
         let instance = folder.instance()?;
@@ -114,7 +109,7 @@ async fn lease(
     settings: &Settings,
     store: &Store,
     claimant: Claimant<'_>,
-    waiting: &mut Waiting,
+    waiting: &mut Waiting<'_>,
 ) -> Result<Right> {
     let terms = settings.ownership;
     loop {
@@ -127,13 +122,14 @@ async fn lease(
             Ok(Claim::Held(owner)) => owner,
             // A standby outlives what it may wait for.
             Err(error) if waiting.is_patient_with(&error) => {
+                waiting.looked();
                 tracing::warn!(event = "store.failed", %error, "asked again");
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        if waiting.otherwise == Otherwise::Fail {
+        if waiting.standby.is_none() {
             bail!(
                 "another vigia ({}) trades from this database: stop it, or let `vigia run \
                  --standby` wait for its end and take over",
@@ -164,19 +160,30 @@ fn until_free(owner: &Owner) -> Duration {
 }
 
 /// A wait for another process's end, told once for each that is waited for.
-struct Waiting {
-    otherwise: Otherwise,
+struct Waiting<'a> {
+    standby: Option<&'a Standby>,
     clock: Clock,
+    has_folder: bool,
     told: Option<String>,
     since: Option<Duration>,
 }
 
-impl Waiting {
+impl Waiting<'_> {
     fn is_patient_with(&self, error: &StoreError) -> bool {
         self.since.is_some() && matches!(error, StoreError::Unavailable { .. })
     }
 
+    fn looked(&self) {
+        if let Some(standby) = self.standby {
+            standby.looked();
+        }
+    }
+
     fn tell(&mut self, holder: &str) {
+        self.looked();
+        if let Some(standby) = self.standby {
+            standby.waits_for(holder, self.has_folder);
+        }
         if self.told.as_deref() != Some(holder) {
             tracing::info!(event = "ownership.waiting", holder);
             self.told = Some(holder.to_owned());

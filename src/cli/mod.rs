@@ -10,6 +10,7 @@ mod credentials;
 mod demo;
 mod execution;
 mod format;
+mod health;
 mod import;
 mod job;
 mod key;
@@ -93,6 +94,8 @@ enum Command {
     Check(check::Args),
     /// Say how the service is
     Status(status::Args),
+    /// Say whether the service is alive and gets on: exit code 0 or 1
+    Health(health::Args),
     /// Replay a rule over recorded prices: what it would have done, and saved
     Backtest(backtest::Args),
     #[command(flatten)]
@@ -119,6 +122,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Simulator(args) => on_tokio(|| simulator::run(global, args)),
         Command::Check(args) => on_tokio(|| check::run(global, args)),
         Command::Status(args) => on_tokio(|| status::run(global, args)),
+        Command::Health(args) => on_tokio(|| health::run(global, args)),
         Command::Backtest(args) => backtest::run(&args),
         Command::Stored(command) => on_tokio(|| stored::run(global, command)),
     }

@@ -91,7 +91,7 @@ section! {
 }
 section! {
     /// `[health]`
-    HealthSettings { period_ms: u64, every_account: usize }
+    HealthSettings { period_ms: u64, every_account: usize, full_ms: u64, progress_ms: u64 }
 }
 section! {
     /// `[stop]`

@@ -31,10 +31,16 @@ pub struct Tuning {
     pub restart_within: Duration,
     pub health_period: Duration,
     pub health_lines: usize,
+    pub health_full: Duration,
+    pub progress: Duration,
+    pub store_answers: Duration,
     pub stop_deadline: Duration,
     pub desk: DeskLimits,
     pub queue: String,
 }
+
+/// Of one look at the store: some more than it takes.
+const READINGS: u32 = 4;
 
 impl Settings {
     /// The numbers that actors work with.
@@ -112,6 +118,9 @@ impl Settings {
             restart_within: ms(care.restart_ms),
             health_period: ms(self.health.period_ms),
             health_lines: self.health.every_account,
+            health_full: ms(self.health.full_ms),
+            progress: ms(self.health.progress_ms),
+            store_answers: ms(care.refresh_ms) + READINGS * self.store_patience(),
             stop_deadline: ms(self.stop.deadline_ms),
             desk: self.queue.desk(),
             queue: self.queue.name.clone(),

@@ -114,6 +114,19 @@ impl Vault {
     /// [`VaultError::KeyFile`] for a file that cannot be read or that others may read;
     /// [`VaultError::NotAKey`] for one that holds no key.
     pub fn from_file(path: &Path) -> Result<Self, VaultError> {
+        Self::read(path, 0o077)
+    }
+
+    /// Reads the key from a file that a service manager hands over to this service alone. It may say
+    /// so by an access list, which shows as the mode of a group.
+    ///
+    /// # Errors
+    /// As [`Vault::from_file`].
+    pub fn from_credential(path: &Path) -> Result<Self, VaultError> {
+        Self::read(path, 0o037)
+    }
+
+    fn read(path: &Path, forbidden: u32) -> Result<Self, VaultError> {
         let refuse = |what: String| VaultError::KeyFile {
             path: path.display().to_string(),
             what,
@@ -125,7 +138,7 @@ impl Vault {
         if !metadata.is_file() {
             return Err(refuse("is no file; name a file that holds the key".into()));
         }
-        if metadata.permissions().mode() & 0o077 != 0 {
+        if metadata.permissions().mode() & forbidden != 0 {
             let path = path.display();
             return Err(refuse(format!(
                 "others may read it: run `chmod 600 {path}`"

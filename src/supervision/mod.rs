@@ -8,12 +8,14 @@
 
 pub mod failpoint;
 mod panic_hook;
+mod progress;
 mod slot;
 mod start;
 mod ward;
 pub mod watchdog;
 
 pub use panic_hook::install_panic_hook;
+pub use progress::{Late, Marker, Progress};
 pub use slot::{Gone, Slot};
 pub use start::{Child, ChildExit, Exit, OwnerGone, parent, start};
 pub use ward::Ward;

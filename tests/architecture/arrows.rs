@@ -38,7 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
         ],
     ),
     // Shows what the actors share; acts on nothing.
-    ("admin", &["actors", "domain", "journal"]),
+    ("admin", &["actors", "domain", "journal", "supervision"]),
     (
         "app",
         &[

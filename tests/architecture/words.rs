@@ -50,7 +50,7 @@ const SPAWNS: [&str; 7] = [
 ];
 
 /// Files that may use one of [`SPAWNS`], and who owns what they start.
-const OWNED: [(&str, &str, &str); 9] = [
+const OWNED: [(&str, &str, &str); 10] = [
     (
         "src/supervision/start.rs",
         "actix_rt::spawn",
@@ -74,7 +74,12 @@ const OWNED: [(&str, &str, &str); 9] = [
     (
         "src/app.rs",
         "actix_rt::spawn",
-        "the watchdog; the App aborts it",
+        "the signs of life and the right to trade; the App aborts them",
+    ),
+    (
+        "src/app/threads.rs",
+        "actix_rt::spawn",
+        "the watchdog and its beat; the Threads abort them when dropped",
     ),
     (
         "src/app.rs",
@@ -84,7 +89,7 @@ const OWNED: [(&str, &str, &str); 9] = [
     (
         "src/admin/server.rs",
         "actix_rt::spawn",
-        "the Admin aborts it when dropped",
+        "the Admin, or the Waiting, aborts it when dropped",
     ),
     (
         "src/cli/mod.rs",

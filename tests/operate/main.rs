@@ -2,13 +2,20 @@
 //! sees: verbs, restarts, health, metrics, failures of parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../crash/books.rs"]
+mod books;
 mod doors;
+mod manager;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
 mod server;
+mod service_manager;
+mod shipped;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/stage.rs"]
 mod stage;
+mod standing_by;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/watchman.rs"]
 mod watchman;

@@ -28,7 +28,7 @@ use super::shared::Shared;
 use super::work::Work;
 use crate::domain::ids::{AccountId, ExecutionId, PositionId};
 use crate::domain::restart::Tenure;
-use crate::supervision::{Child, OwnerGone, Ward, failpoint, parent, start};
+use crate::supervision::{Child, Marker, OwnerGone, Ward, failpoint, parent, start};
 use crate::telemetry::Event;
 
 /// How soon unfinished executions are read again after the store refused.
@@ -72,6 +72,7 @@ pub struct Intake {
     recovery: recover::Recovery,
     /// When it was last judged how urgent each is that waits.
     assessed_at: Duration,
+    progress: Marker,
     draining: bool,
 }
 
@@ -79,6 +80,7 @@ impl Intake {
     /// An intake with nothing to do.
     pub fn new(shared: Arc<Shared>) -> Self {
         Self {
+            progress: shared.progress.part("intake", shared.tuning.progress),
             shared,
             waiting: vec![],
             parked: vec![],
@@ -165,6 +167,7 @@ impl Intake {
 
     /// Ends executors that make no progress. Their work is looked up and goes on.
     fn beat(&mut self, context: &mut Context<Self>) {
+        self.progress.mark();
         let overdue = self
             .shared
             .clock

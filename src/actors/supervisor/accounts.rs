@@ -29,6 +29,7 @@ impl Supervisor {
 
     /// Ends what should no longer run, starts what should, and passes on what changed.
     pub(super) fn follow(&mut self, desired: Desired, context: &mut Context<Self>) {
+        self.shared.expected.set(desired.accounts.keys().cloned());
         let gone: Vec<_> = self
             .shared
             .accounts
@@ -72,7 +73,7 @@ impl Supervisor {
                     self.plans.insert(id, plans);
                     self.add_account(&stored, credentials, context);
                 }
-                (None, None) => {}
+                (None, None) => self.shared.expected.cannot(id),
                 (Some(present), credentials) => {
                     self.pass_on(&id, plans);
                     if let Some(credentials) = credentials {
@@ -139,6 +140,7 @@ impl Supervisor {
             Ok(network) => network,
             Err(problem) => {
                 self.tell_once(format!("account {}: {problem}", stored.name));
+                self.shared.expected.cannot(stored.id.clone());
                 return;
             }
         };

@@ -33,7 +33,7 @@ use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed, verdict};
 use crate::domain::connection::{Health, Transport};
 use crate::domain::ids::AccountId;
 use crate::domain::restart::{Tenure, Verdict};
-use crate::supervision::{Child, ChildExit, OwnerGone, Ward, parent, start};
+use crate::supervision::{Child, ChildExit, Marker, OwnerGone, Ward, parent, start};
 use crate::telemetry::Event;
 
 pub use refresh::Refresh;
@@ -71,13 +71,16 @@ pub struct Supervisor {
     refreshing: refresh::Refreshing,
     /// What could not be used and was told, so that it is told once.
     told: HashSet<String>,
+    progress: Marker,
     stopping: bool,
 }
 
 impl Supervisor {
     /// A supervisor that has started nothing yet.
     pub fn new(shared: Arc<Shared>) -> Self {
+        let limit = shared.tuning.progress + shared.tuning.store_answers;
         Self {
+            progress: shared.progress.part("supervisor", limit),
             shared,
             wards: HashMap::new(),
             audit_log: None,

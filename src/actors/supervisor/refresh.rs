@@ -41,6 +41,8 @@ impl Supervisor {
                     supervisor: &mut Self,
                     context: &mut Context<Self>| {
             supervisor.refreshing.under_way = false;
+            // A store that refuses has been asked all the same.
+            supervisor.progress.mark();
             match desired {
                 Ok((desired, unusable)) => {
                     for text in unusable {
