@@ -17,6 +17,7 @@ use crate::actors::{NetworkShared, Parts, PriceCell, Shared, Stop, Supervisor};
 use crate::clock::Clock;
 use crate::config::{Settings, Tuning};
 use crate::exchange::{ExchangeClock, KeyRates, RateBudget, Rest};
+use crate::journal::Journal;
 use crate::queue::JobQueue;
 use crate::store::folder::{DataFolder, SIGN_OF_LIFE};
 use crate::store::{Lost, Store, Vault};
@@ -116,6 +117,7 @@ pub struct Prepared {
     tuning: Tuning,
     jobs: JobQueue,
     right: Right,
+    journal: Journal,
     folder: DataFolder,
 }
 
@@ -141,6 +143,8 @@ impl Prepared {
     async fn claimed(settings: &Settings, otherwise: Otherwise) -> Result<Self> {
         let clock = Clock::start();
         let (folder, store, right) = claim::claim(settings, clock, otherwise).await?;
+        // Before anything else of theirs: what stands in the file of intents.
+        let journal = claim::journal(settings, &store, &right, clock).await?;
         let tuning = settings.tuning();
         folder.live();
         let window = tuning.key_rate.window;
@@ -170,6 +174,7 @@ impl Prepared {
             tuning,
             jobs,
             right,
+            journal,
             folder,
         })
     }
@@ -189,7 +194,7 @@ impl Prepared {
             clock,
             tuning: self.tuning,
             events: Events::default(),
-            journal: self.right.journal(self.store.clone()),
+            journal: self.journal,
             store: self.store,
             jobs: self.jobs,
             dry_run,
@@ -202,6 +207,7 @@ impl Prepared {
         let limits = watchdog::Limits::default();
         let watchdog = actix_rt::spawn(watchdog::watch(pulse, clock, limits));
         let keeper = actix_rt::spawn(self.right.clone().keep(shared.store.clone()));
+        let intents = actix_rt::spawn(shared.journal.clone().keep());
         let folder = Arc::new(self.folder);
         let (end, ended) = oneshot::channel();
         let root = Arc::clone(&shared);
@@ -222,6 +228,7 @@ impl Prepared {
             watchdog,
             right: self.right,
             keeper,
+            intents,
             signs: actix_rt::spawn(say_that_it_lives(Arc::downgrade(&folder))),
             _folder: folder,
         }
@@ -256,6 +263,7 @@ pub struct App {
     watchdog: JoinHandle<()>,
     right: Right,
     keeper: JoinHandle<Lost>,
+    intents: JoinHandle<()>,
     signs: JoinHandle<()>,
     // Held for as long as the service runs.
     _folder: Arc<DataFolder>,
@@ -298,6 +306,7 @@ impl App {
         self.watchdog.abort();
         self.signs.abort();
         self.keeper.abort();
+        self.intents.abort();
         self.right.give_back(&self.shared.store).await;
         self.shared.store.close().await;
         Ok(left)

@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("supervision", &["clock", "domain", "failpoint"]),
     ("queue", &["clock", "domain", "failpoint"]),
     ("telemetry", &["domain"]),
-    ("journal", &["clock", "domain", "store"]),
+    ("journal", &["clock", "domain", "failpoint", "store"]),
     // Shares nothing, so that a wrong client cannot hide behind an equally wrong simulator.
     ("simulator", &[]),
     // Makes the values that the rooms are given; no room but the wiring ones asks it for any.
