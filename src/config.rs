@@ -22,8 +22,7 @@ use layers::{lay_over, parse, set};
 
 use sections::{
     ConnectionSettings, ExecutionSettings, HealthSettings, JournalSettings, LimitSettings,
-    PriceSettings,
-    StopSettings, SupervisionSettings,
+    PriceSettings, StopSettings, SupervisionSettings,
 };
 
 pub use queue::{QueueBackend, QueueSettings};

@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::intents::{Intents, IntentTerms, Kept, Standing, Stepped, is_silence};
+use super::intents::{IntentTerms, Intents, Kept, Standing, Stepped, is_silence};
 use super::{
     Began, Done, FallingBack, FireResult, Journal, JournalError, NewExecution, OpenedEpisode,
     Refusal,

@@ -2,10 +2,16 @@
 //! sees: verbs, restarts, health, metrics, failures of parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../crash/books.rs"]
+mod books;
 mod doors;
+mod killed_in_an_outage;
+mod outage;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
 mod server;
+mod small_disk;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/stage.rs"]
 mod stage;

@@ -50,9 +50,7 @@ impl Intents {
             |book| {
                 match book.armed(&key).map(|armed| armed.opened) {
                     Some(OpenedEpisode::Armed { episode, .. }) if episode == new.episode => {}
-                    Some(OpenedEpisode::Fired { episode, execution })
-                        if episode >= new.episode =>
-                    {
+                    Some(OpenedEpisode::Fired { episode, execution }) if episode >= new.episode => {
                         return Ok((FireResult::FiredBefore(execution), vec![]));
                     }
                     Some(stands) => {
@@ -233,12 +231,7 @@ fn key(new: &NewExecution) -> ArmingKey {
 fn planned(new: &NewExecution, now: DateTime<Utc>) -> Execution {
     Execution {
         id: new.id,
-        trigger_key: live_trigger_key(
-            &new.automation,
-            new.position,
-            new.rule_version,
-            new.episode,
-        ),
+        trigger_key: live_trigger_key(&new.automation, new.position, new.rule_version, new.episode),
         source: Source::Live,
         automation: new.automation.clone(),
         account: new.account.clone(),

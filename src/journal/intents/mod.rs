@@ -237,9 +237,7 @@ impl Intents {
     pub(super) fn note(&self, row: Execution) {
         if !row.state.is_final() && row.decision.is_protective() {
             let mut book = self.book();
-            book.kept
-                .entry(row.id)
-                .or_insert_with(|| Kept::of_row(row));
+            book.kept.entry(row.id).or_insert_with(|| Kept::of_row(row));
         }
     }
 
@@ -351,10 +349,7 @@ impl Intents {
                 intents.push(kept.intent());
                 count(&mut book, adopted);
             }
-            let written = self
-                .0
-                .writer
-                .append(Record::Stands(intents).payload());
+            let written = self.0.writer.append(Record::Stands(intents).payload());
             (found, ids, written)
         };
         let Err(error) = written.stands().await else {
