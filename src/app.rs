@@ -20,6 +20,7 @@ use crate::actors::{NetworkShared, Parts, PriceCell, Shared, Stop, Supervisor};
 use crate::clock::Clock;
 use crate::config::{Settings, Tuning};
 use crate::exchange::{ExchangeClock, KeyRates, RateBudget, Rest};
+use crate::journal::Journal;
 use crate::queue::JobQueue;
 use crate::store::folder::{DataFolder, SIGN_OF_LIFE};
 use crate::store::{Lost, Store, Vault};
@@ -104,6 +105,7 @@ pub struct Prepared {
     tuning: Tuning,
     jobs: JobQueue,
     right: Right,
+    journal: Journal,
     folder: DataFolder,
 }
 
@@ -129,6 +131,8 @@ impl Prepared {
     async fn claimed(settings: &Settings, standby: Option<&Standby>) -> Result<Self> {
         let clock = Clock::start();
         let (folder, store, right) = claim::claim(settings, clock, standby).await?;
+        // Before anything else of theirs: what stands in the file of intents.
+        let journal = claim::journal(settings, &store, &right, clock).await?;
         let tuning = settings.tuning();
         folder.live();
         let window = tuning.key_rate.window;
@@ -158,6 +162,7 @@ impl Prepared {
             tuning,
             jobs,
             right,
+            journal,
             folder,
         })
     }
@@ -177,7 +182,7 @@ impl Prepared {
             clock,
             tuning: self.tuning,
             events: Events::new(clock),
-            journal: self.right.journal(self.store.clone()),
+            journal: self.journal,
             store: self.store,
             jobs: self.jobs,
             dry_run,
@@ -187,6 +192,7 @@ impl Prepared {
         });
         let threads = Threads::watch_each_other(&shared, &trading.handle());
         let keeper = actix_rt::spawn(self.right.clone().keep(shared.store.clone()));
+        let intents = actix_rt::spawn(shared.journal.clone().keep());
         let folder = Arc::new(self.folder);
         let (end, ended) = oneshot::channel();
         let root = Arc::clone(&shared);
@@ -207,6 +213,7 @@ impl Prepared {
             threads,
             right: self.right,
             keeper,
+            intents,
             signs: actix_rt::spawn(say_that_it_lives(Arc::downgrade(&folder))),
             _folder: folder,
         }
@@ -241,6 +248,7 @@ pub struct App {
     threads: Threads,
     right: Right,
     keeper: JoinHandle<Lost>,
+    intents: JoinHandle<()>,
     signs: JoinHandle<()>,
     // Held for as long as the service runs.
     _folder: Arc<DataFolder>,
@@ -283,6 +291,7 @@ impl App {
         drop(self.threads);
         self.signs.abort();
         self.keeper.abort();
+        self.intents.abort();
         self.right.give_back(&self.shared.store).await;
         self.shared.store.close().await;
         Ok(left)

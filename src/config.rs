@@ -21,8 +21,8 @@ use crate::store::LeaseTerms;
 use layers::{lay_over, parse, set};
 
 use sections::{
-    ConnectionSettings, ExecutionSettings, HealthSettings, LimitSettings, PriceSettings,
-    StopSettings, SupervisionSettings,
+    ConnectionSettings, ExecutionSettings, HealthSettings, JournalSettings, LimitSettings,
+    PriceSettings, StopSettings, SupervisionSettings,
 };
 
 pub use queue::{QueueBackend, QueueSettings};
@@ -32,6 +32,9 @@ pub use tuning::Tuning;
 /// The master key's file, in the data folder or among a service manager's credentials.
 const KEY_FILE: &str = "master.key";
 const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// A file of intents of this size holds a handful, in KiB.
+const LEAST_INTENTS_KIB: u64 = 64;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,7 @@ pub enum ConfigError {
 pub struct Settings {
     pub data_dir: PathBuf,
     pub store: StoreSettings,
+    journal: JournalSettings,
     pub ownership: LeaseTerms,
     pub vault: VaultSettings,
     pub networks: BTreeMap<String, NetworkSettings>,
@@ -204,6 +208,10 @@ impl Settings {
                 return Err(refuse(key, "it must be over zero".to_owned()));
             }
         }
+        if self.journal.intents_kib < LEAST_INTENTS_KIB {
+            let problem = format!("it must be {LEAST_INTENTS_KIB} at least");
+            return Err(refuse("journal.intents_kib", problem));
+        }
         if let Some(problem) = self.ownership.problem() {
             return Err(refuse("ownership.expire_ms", problem.to_owned()));
         }
@@ -265,6 +273,13 @@ impl Settings {
     /// How long an operation may wait for the store.
     pub fn store_patience(&self) -> Duration {
         ms(self.store.timeout_ms)
+    }
+
+    /// When a write of what protects goes into the file of intents, and the size of that file in KiB;
+    /// `None` where there is to be none.
+    pub fn intents(&self) -> Option<(Duration, u64)> {
+        let after = ms(self.journal.intents_after_ms);
+        (!after.is_zero()).then_some((after, self.journal.intents_kib))
     }
 
     /// The file with the master key.

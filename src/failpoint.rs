@@ -16,6 +16,9 @@
 //! | `execution.first_leg` | account | the first leg of a reduction, and the intent of the second |
 //! | `execution.recording` | account | the outcome is known by a reply or a proof, and not recorded |
 //! | `execution.recorded` | account | `done` and its audit entry; nobody was told |
+//! | `intents.kept` | | the store is silent; a step, any of them, stands in the file of intents |
+//! | `intents.replayed` | | the store has taken an execution over from the file, which does not say so |
+//! | `intents.released` | | the file says so: the store's word counts again |
 //! | `job.settling` | job | all its executions have ended; the queue was not told |
 //! | `job.acknowledged` | job | the queue knows (on Redis: is about to) |
 

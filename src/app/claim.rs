@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::{Standby, open_vault, store_at};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::journal::Journal;
+use crate::journal::{IntentTerms, Journal};
 use crate::store::folder::{DataFolder, FolderError, describe_holder};
 use crate::store::{Claim, Claimant, Epoch, Lease, Lost, Owner, Store, StoreError};
 
@@ -26,7 +26,7 @@ pub(super) enum Right {
 }
 
 impl Right {
-    pub(super) fn journal(&self, store: Store) -> Journal {
+    fn journal(&self, store: Store) -> Journal {
         match self {
             Self::Folder(epoch) => Journal::new(store, *epoch),
             Self::Lease(lease) => Journal::leased(store, lease.clone()),
@@ -49,6 +49,27 @@ impl Right {
             tracing::warn!(event = "ownership.kept", %error, "it ends by itself");
         }
     }
+}
+
+/// The journal, which has taken over what an earlier process has left in the file of intents. Where it
+/// cannot, what was claimed is given back.
+pub(super) async fn journal(
+    settings: &Settings,
+    store: &Store,
+    right: &Right,
+    clock: Clock,
+) -> Result<Journal> {
+    let journal = right.journal(store.clone());
+    let Some((after, kib)) = settings.intents() else {
+        return Ok(journal);
+    };
+    let terms = IntentTerms { after, kib };
+    let taken = journal.with_intents(&settings.data_dir, terms, clock).await;
+    if taken.is_err() {
+        right.give_back(store).await;
+        store.close().await;
+    }
+    Ok(taken?)
 }
 
 /// Takes the data folder, opens the store, brings its tables up to date, and claims the right to

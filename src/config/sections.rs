@@ -22,6 +22,10 @@ section! {
     StoreSettings { url: String, timeout_ms: u64 }
 }
 section! {
+    /// `[journal]`
+    JournalSettings { intents_after_ms: u64, intents_kib: u64 }
+}
+section! {
     /// `[vault]`
     VaultSettings { key_file: PathBuf }
 }

@@ -74,7 +74,7 @@ impl Journal {
     /// # Errors
     /// [`StoreError::NotFound`] for an automation that was removed,
     /// [`StoreError::Unavailable`], [`StoreError::Busy`], [`StoreError::Corrupt`].
-    pub async fn open_episode(
+    pub(super) async fn stored_open_episode(
         &self,
         automation: &AutomationId,
         position: PositionId,

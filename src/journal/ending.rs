@@ -10,7 +10,7 @@ use sea_orm::{
 use serde_json::Value;
 
 use super::sending::{found, refused};
-use super::{Journal, JournalError};
+use super::{Journal, JournalError, succession};
 use crate::domain::audit::Entry;
 use crate::domain::execution::{SkipReason, State};
 use crate::domain::ids::ExecutionId;
@@ -42,13 +42,14 @@ impl Journal {
     /// # Errors
     /// [`JournalError::WrongState`] unless it is sending or done, [`JournalError::TakenOver`],
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn done(
+    pub(super) async fn stored_done(
         &self,
         id: ExecutionId,
         outcome: Value,
         entry: Entry,
         now: DateTime<Utc>,
     ) -> Result<Done, JournalError> {
+        let result = outcome.clone();
         let update = self
             .step(id, State::Done)
             .value(Column::Outcome, outcome)
@@ -68,6 +69,7 @@ impl Journal {
                             error => Err(error),
                         };
                     };
+                    succession::of_outcome(db, id, &result, now).await?;
                     write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
                     Ok(Done::Recorded)
                 })
@@ -80,7 +82,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::WrongState`] unless it is planned or sending, [`JournalError::TakenOver`],
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn fail(
+    pub(super) async fn stored_fail(
         &self,
         id: ExecutionId,
         reason: &str,
@@ -102,7 +104,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::WrongState`] unless it is sending, [`JournalError::TakenOver`],
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn uncertain(
+    pub(super) async fn stored_uncertain(
         &self,
         id: ExecutionId,
         evidence: Value,
@@ -122,7 +124,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::WrongState`] unless it is planned, [`JournalError::TakenOver`],
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn skip(
+    pub(super) async fn stored_skip(
         &self,
         id: ExecutionId,
         reason: SkipReason,
@@ -186,7 +188,8 @@ impl Journal {
     }
 }
 
-async fn write_entry(
+/// Writes an audit entry.
+pub(super) async fn write_entry(
     db: &DatabaseExecutor<'_>,
     execution: ExecutionId,
     account_id: String,

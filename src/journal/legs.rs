@@ -23,7 +23,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::WrongState`] unless it is sending, [`JournalError::TakenOver`],
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn next_leg(
+    pub(super) async fn stored_next_leg(
         &self,
         id: ExecutionId,
         leg: Action,
@@ -46,7 +46,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::fail`].
-    pub async fn fall_back(
+    pub(super) async fn stored_fall_back(
         &self,
         id: ExecutionId,
         reason: &str,

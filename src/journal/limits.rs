@@ -12,7 +12,7 @@ use crate::store::StoreError;
 use crate::store::entity::execution::{Column, Entity};
 
 /// Executions in these states count: what may have been, or may yet be, applied.
-const COUNTED: [State; 4] = [
+pub(super) const COUNTED: [State; 4] = [
     State::Planned,
     State::Sending,
     State::Done,

@@ -5,21 +5,24 @@
 //! planned → sending → done | failed | uncertain        planned → skipped
 //! ```
 //!
-//! Reading order: [`Execution`]; `fire` writes it down with the arming; `sending` lets it out once;
-//! `ending` closes it; `legs` and `succession` tell of those of more than one part; `queries` finds
-//! it again. Every write is one conditional statement, or one
-//! transaction, and may be repeated after an error: a repetition finds what stands.
+//! Reading order: [`Execution`]; `steps` are what everybody takes. In the store, `fire` writes an
+//! execution down with the arming; `sending` lets it out once; `ending` closes it; `legs` and
+//! `succession` tell of those of more than one part; `queries` finds it again. Every write is one
+//! conditional statement, or one transaction, and may be repeated after an error: a repetition finds
+//! what stands. Where the store does not answer, `intents` keeps what protects.
 
 mod arming;
 mod ending;
 mod error;
 mod execution;
 mod fire;
+mod intents;
 mod jobs;
 mod legs;
 mod limits;
 mod queries;
 mod sending;
+mod steps;
 mod succession;
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,7 @@ pub use ending::{Done, Settled};
 pub use error::JournalError;
 pub use execution::{Execution, Source};
 pub use fire::{FireResult, NewExecution};
+pub use intents::{IntentTerms, Standing};
 pub use legs::FallingBack;
 pub use queries::{AuditFilter, AuditRow, Counts, Filter, LIST_LIMIT};
 pub use sending::{Began, Refusal};
@@ -44,6 +48,9 @@ pub struct Journal {
     store: Store,
     epoch: Epoch,
     lease: Option<Lease>,
+    intents: Option<intents::Intents>,
+    /// Whether steps may be taken without the store; also of a handle that takes one in the store.
+    has_intents: bool,
 }
 
 impl Journal {
@@ -54,6 +61,8 @@ impl Journal {
             store,
             epoch,
             lease: None,
+            intents: None,
+            has_intents: false,
         }
     }
 
@@ -64,6 +73,8 @@ impl Journal {
             store,
             epoch: lease.epoch(),
             lease: Some(lease),
+            intents: None,
+            has_intents: false,
         }
     }
 

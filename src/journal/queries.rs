@@ -134,7 +134,13 @@ impl Journal {
             .filter(Column::State.is_in(open.map(State::as_str)))
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id);
-        self.list_executions(query).await
+        let mut listed = self.list_executions(query).await?;
+        if let Some(intents) = &self.intents {
+            let rows = std::mem::take(&mut listed.rows);
+            let current = rows.into_iter().map(|row| intents.current(row));
+            listed.rows = current.filter(|row| !row.state.is_final()).collect();
+        }
+        Ok(listed)
     }
 
     /// One execution.
@@ -142,6 +148,9 @@ impl Journal {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Corrupt`], [`StoreError::Unavailable`].
     pub async fn execution(&self, id: ExecutionId) -> Result<Execution, JournalError> {
+        if let Some(row) = self.intents.as_ref().and_then(|kept| kept.in_file(id)) {
+            return Ok(row);
+        }
         let query = execution::Entity::find_by_id(id.to_string());
         let first = self.list_executions(query).await?.first()?;
         first.ok_or_else(|| StoreError::no_execution(id).into())

@@ -48,7 +48,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn begin_sending(
+    pub(super) async fn stored_begin_sending(
         &self,
         id: ExecutionId,
         action: Action,
@@ -57,7 +57,9 @@ impl Journal {
     ) -> Result<Began, JournalError> {
         let epoch = self.epoch;
         let update = let_out(id, action, before, epoch, now)?;
-        self.check_lease()?;
+        if !self.goes_in_doubt(action) {
+            self.check_lease()?;
+        }
         let began = self
             .store
             .write(Kind::One, move |db| {
@@ -75,11 +77,19 @@ impl Journal {
             })
             .await;
         // The answer may have come late, as to a process that was stopped meanwhile.
-        self.check_lease()?;
+        if !self.goes_in_doubt(action) {
+            self.check_lease()?;
+        }
         began
     }
 
-    fn check_lease(&self) -> Result<(), JournalError> {
+    /// Whether an action may be sent while the right to trade is in doubt, as far as the lease says:
+    /// sent by two, it has the effect of once.
+    pub(super) fn goes_in_doubt(&self, action: Action) -> bool {
+        self.has_intents && matches!(action, Action::ClosePosition)
+    }
+
+    pub(super) fn check_lease(&self) -> Result<(), JournalError> {
         let lease = self.lease.as_ref();
         Ok(lease.map_or(Ok(()), Lease::check)?)
     }
@@ -89,7 +99,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::WrongState`] unless it is sending, [`JournalError::TakenOver`],
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn back_to_planned(
+    pub(super) async fn stored_back_to_planned(
         &self,
         id: ExecutionId,
         why: &str,
@@ -138,7 +148,7 @@ impl Journal {
 }
 
 /// Whether an execution goes from one state to another without a person's word.
-fn leads(from: State, to: State) -> bool {
+pub(super) fn leads(from: State, to: State) -> bool {
     from != State::Uncertain && from.may_become(to)
 }
 

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, QueryFilter};
+use serde_json::Value;
 
 use super::arming::ARMED;
 use super::execution::{Columns, Execution};
@@ -23,7 +24,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn succeed(
+    pub(super) async fn stored_succeed(
         &self,
         execution: ExecutionId,
         successor: PositionId,
@@ -61,6 +62,21 @@ impl Journal {
         }
         Ok(lineage)
     }
+}
+
+/// Writes down the succession that an outcome tells of, if it tells of one.
+pub(super) async fn of_outcome(
+    db: &DatabaseExecutor<'_>,
+    id: ExecutionId,
+    outcome: &Value,
+    now: DateTime<Utc>,
+) -> Result<(), JournalError> {
+    if let Some(successor) = outcome["successorId"].as_str()
+        && let Ok(successor) = successor.parse()
+    {
+        write(db, id, successor, now).await?;
+    }
+    Ok(())
 }
 
 async fn write(

@@ -89,7 +89,7 @@ impl Lease {
             return Ok(());
         }
         Err(StoreError::unavailable(format!(
-            "the right to trade could not be renewed for {} ms: nothing is sent until it can",
+            "the right to trade could not be renewed for {} ms: only what closes a trade is sent until it can",
             self.age().as_millis()
         )))
     }
@@ -127,7 +127,7 @@ impl Lease {
                         event = "ownership.stale",
                         epoch = self.epoch.0,
                         %error,
-                        "nothing is sent until the right to trade is renewed"
+                        "nothing is sent but closes until the right to trade is renewed"
                     );
                 }
                 Err(_) => {}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::entity::owner;
 use super::{Kind, Store, StoreError};
@@ -18,7 +18,7 @@ use super::{Kind, Store, StoreError};
 pub(crate) const TRADING: &str = "trading";
 
 /// The number of a claim of ownership.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub i64);
 

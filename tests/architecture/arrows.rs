@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("supervision", &["clock", "domain", "failpoint"]),
     ("queue", &["clock", "domain", "failpoint"]),
     ("telemetry", &["clock", "domain", "meter"]),
-    ("journal", &["clock", "domain", "store"]),
+    ("journal", &["clock", "domain", "failpoint", "store"]),
     // Shares nothing, so that a wrong client cannot hide behind an equally wrong simulator.
     ("simulator", &[]),
     // Makes the values that the rooms are given; no room but the wiring ones asks it for any.

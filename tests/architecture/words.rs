@@ -50,7 +50,7 @@ const SPAWNS: [&str; 7] = [
 ];
 
 /// Files that may use one of [`SPAWNS`], and who owns what they start.
-const OWNED: [(&str, &str, &str); 10] = [
+const OWNED: [(&str, &str, &str); 11] = [
     (
         "src/supervision/start.rs",
         "actix_rt::spawn",
@@ -65,6 +65,11 @@ const OWNED: [(&str, &str, &str); 10] = [
         "src/queue/consumer.rs",
         "tokio::spawn",
         "the Consumer aborts it when dropped",
+    ),
+    (
+        "src/journal/intents/writer.rs",
+        "thread::Builder",
+        "ends when the Writer is dropped",
     ),
     (
         "src/store/writer.rs",

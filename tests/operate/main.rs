@@ -6,12 +6,15 @@
 #[path = "../crash/books.rs"]
 mod books;
 mod doors;
+mod killed_in_an_outage;
 mod manager;
+mod outage;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
 mod server;
 mod service_manager;
 mod shipped;
+mod small_disk;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/stage.rs"]
 mod stage;

@@ -1,0 +1,445 @@
+//! The intents: what protective executions have come to while the store does not answer, in a file of
+//! the data folder that is written in place and synced, so that it can be written while the disk is
+//! full or the server gone; taken over by the journal before anything else of theirs.
+//!
+//! # Whose word counts
+//!
+//! Each unfinished execution of a margin guard or a stop-loss is known here (`Book`), and stands in
+//! one place at a time: in the store, or in the file. It goes from the store to the file when a write
+//! of one of its steps has had no answer for `journal.intents_after_ms`, and back when the store has
+//! taken its last word (`replay`) and the release of just that word stands in the file. From then on
+//! the store's word counts again.
+//!
+//! # A write that lands late
+//!
+//! The write that had no answer may be made all the same, now or later. It does no harm, whatever it
+//! was, since both speak of one execution with one id, and nobody asks the store about it before the
+//! file was taken over:
+//!
+//! | late | stands in the store then | taking over |
+//! |---|---|---|
+//! | firing | `planned`, its episode fired | finds the row by its id and brings it to the file's state |
+//! | firing, after the taking over | the trigger key is taken: nothing is written | |
+//! | `sending` | `sending`, as in the file | as above |
+//! | `sending`, after the taking over | it was `planned` no more: nothing is written; or it was sent back to be planned: `sending` without a request, which is proven not to have been applied | |
+//! | an end | that end, with its audit entry | finds it ended: writes nothing, no second entry |
+//!
+//! What fired for one trigger key is one execution: the file refuses a second for an episode that has
+//! fired, in the store or in the file, as long as this process knows of it; and a row that stands under
+//! the key of another id (of another machine's, which took over without this file) stays: what was
+//! sent from here is written beside it, told loudly, what was not is dropped.
+//!
+//! # After a crash
+//!
+//! The file is read and taken over before anything is started. What was `sending` is then proven at
+//! the exchange as any other. What was written and never answered counts as written.
+
+mod book;
+mod file;
+mod firing;
+mod frame;
+mod keep;
+mod record;
+mod replay;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::execution::Execution;
+use super::{JournalError, OpenedEpisode};
+use crate::clock::Clock;
+use crate::domain::ids::ExecutionId;
+use crate::store::StoreError;
+
+pub(super) use book::Kept;
+use book::{Armed, ArmingKey, Book, Outage, Place};
+use file::IntentsFile;
+use record::{Intent, Record};
+use writer::{NotWritten, Writer};
+
+/// The file's name in the data folder.
+const FILE: &str = "intents";
+/// How soon a step is tried again on an execution that is just given back to the store.
+const SOON: Duration = Duration::from_millis(2);
+/// Name of a failpoint.
+const KEPT: &str = "intents.kept";
+/// Bytes of a kibibyte.
+const KIB: u64 = 1024;
+
+/// How intents are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct IntentTerms {
+    /// How long a write of a protective execution may take before its intent goes into the file.
+    pub after: Duration,
+    /// Size of the file, in KiB.
+    pub kib: u64,
+}
+
+/// How the journal does without its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// For how long the store has not answered, and what it said; `None` while it does.
+    pub outage: Option<(Duration, String)>,
+    /// Executions that stand in the file and not in the store.
+    pub waiting: usize,
+}
+
+/// The handle of the intents; clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Intents(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    book: Arc<Mutex<Book>>,
+    writer: Writer,
+    terms: IntentTerms,
+    clock: Clock,
+    /// Told when an outage begins.
+    begun: Notify,
+}
+
+/// What a step came to.
+pub(super) enum Stepped<T> {
+    /// It changed the execution: this is to be written.
+    Changed(T),
+    /// Nothing is to be written.
+    Same(T),
+}
+
+impl Intents {
+    /// Opens the file of a data folder, or makes it, and reads what waits in it. One that cannot be
+    /// made is told loudly and tried again when it is needed.
+    ///
+    /// # Errors
+    /// Where what may stand in it cannot be read.
+    pub(super) fn open(
+        folder: &Path,
+        terms: IntentTerms,
+        clock: Clock,
+    ) -> Result<(Self, Vec<Intent>), StoreError> {
+        let place = file::Place {
+            path: folder.join(FILE),
+            size: terms.kib * KIB,
+        };
+        let unusable = |error: &dyn std::fmt::Display| {
+            let path = place.path.display();
+            StoreError::unavailable(format!("the file of intents {path}: {error}"))
+        };
+        let (file, frames) = match IntentsFile::open(&place) {
+            Ok((file, frames)) => (Some(file), frames),
+            Err(error) if !place.path.exists() => {
+                tracing::error!(event = "journal.intents_missing", %error, "it is tried again when it is needed");
+                (None, vec![])
+            }
+            Err(error) => return Err(unusable(&error)),
+        };
+        let waiting = record::standing(&frames).map_err(|error| unusable(&error))?;
+        let version = waiting.last().map_or(0, |intent| intent.version);
+        let book = Arc::new(Mutex::new(Book::from_version(version)));
+        let of_book = Arc::clone(&book);
+        let standing = Box::new(move || payloads(&lock(&of_book)));
+        let writer = Writer::start(place.clone(), file, standing).map_err(|e| unusable(&e))?;
+        let inner = Inner {
+            book,
+            writer,
+            terms,
+            clock,
+            begun: Notify::new(),
+        };
+        Ok((Self(Arc::new(inner)), waiting))
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        lock(&self.0.book)
+    }
+
+    pub(super) fn terms(&self) -> IntentTerms {
+        self.0.terms
+    }
+
+    /// How the journal does without its store.
+    pub(super) fn standing(&self) -> Standing {
+        let book = self.book();
+        let now = self.0.clock.mono();
+        let told = |outage: &Outage| (now.saturating_sub(outage.since), outage.cause.clone());
+        Standing {
+            outage: book.outage.as_ref().map(told),
+            waiting: book.waiting(),
+        }
+    }
+
+    /// Whether the store is known not to answer: it is not asked in vain.
+    pub(super) fn is_outage(&self) -> bool {
+        self.book().outage.is_some()
+    }
+
+    /// From now on it is known.
+    pub(super) fn begin_outage(&self, cause: &JournalError) {
+        let since = self.0.clock.mono();
+        let mut book = self.book();
+        if book.outage.is_some() {
+            return;
+        }
+        let cause = cause.to_string();
+        tracing::error!(
+            event = "journal.degraded", error = %cause,
+            "protective actions are kept in the file of intents, others wait"
+        );
+        book.outage = Some(Outage {
+            since,
+            cause,
+            kept: 0,
+        });
+        self.0.begun.notify_one();
+    }
+
+    /// Whether an execution is known, so that it can do without the store.
+    pub(super) fn knows(&self, id: ExecutionId) -> bool {
+        self.book().kept.contains_key(&id)
+    }
+
+    /// An execution whose word is the file's.
+    pub(super) fn in_file(&self, id: ExecutionId) -> Option<Execution> {
+        let book = self.book();
+        let kept = book.kept.get(&id).filter(|kept| kept.place != Place::Store);
+        kept.map(|kept| kept.row.clone())
+    }
+
+    /// An unfinished row of the store as it really stands; noted, so that it can do without the store.
+    pub(super) fn current(&self, row: Execution) -> Execution {
+        let current = self.in_file(row.id).unwrap_or_else(|| row.clone());
+        self.note(row);
+        current
+    }
+
+    /// Whether the next step of an execution is to be written into the store: its word is the
+    /// store's, and that answers. Waits out a release.
+    pub(super) async fn asks_store(&self, id: ExecutionId) -> bool {
+        loop {
+            {
+                let book = self.book();
+                match book.kept.get(&id).map(|kept| kept.place) {
+                    Some(Place::Releasing) => {}
+                    Some(Place::File | Place::Aside) => return false,
+                    Some(Place::Store) => return book.outage.is_none(),
+                    None => return true,
+                }
+            }
+            tokio::time::sleep(SOON).await;
+        }
+    }
+
+    /// Notes an unfinished execution that the store has.
+    pub(super) fn note(&self, row: Execution) {
+        if !row.state.is_final() && row.decision.is_protective() {
+            let mut book = self.book();
+            book.kept.entry(row.id).or_insert_with(|| Kept::of_row(row));
+        }
+    }
+
+    /// Notes a step that the store has taken.
+    pub(super) fn stored(&self, id: ExecutionId, step: impl FnOnce(&mut Kept)) {
+        let mut book = self.book();
+        let Some(kept) = book.kept.get_mut(&id) else {
+            return;
+        };
+        step(kept);
+        if kept.row.state.is_final() {
+            book.kept.remove(&id);
+        }
+    }
+
+    /// Notes what is armed, as the store says.
+    pub(super) fn armed(&self, key: ArmingKey, opened: OpenedEpisode, protects: Option<bool>) {
+        let mut book = self.book();
+        let known = book.armed(&key).is_some_and(|armed| armed.protects);
+        let armed = Armed {
+            opened,
+            protects: protects.unwrap_or(known),
+            only_here: false,
+        };
+        book.arm(key, armed);
+    }
+
+    /// Takes a step of an execution in the file. What cannot be written is undone, unless it may go
+    /// on without standing anywhere.
+    pub(super) async fn step<T>(
+        &self,
+        id: ExecutionId,
+        may_go_on: bool,
+        step: impl FnOnce(&mut Kept) -> Result<Stepped<T>, JournalError>,
+    ) -> Result<T, JournalError> {
+        let (before, version, found, written) = {
+            let mut book = self.book();
+            let version = book.next_version();
+            let kept = book.get(id)?;
+            let before = kept.clone();
+            let mut next = kept.clone();
+            let found = match step(&mut next)? {
+                Stepped::Same(found) => return Ok(found),
+                Stepped::Changed(found) => found,
+            };
+            let adopted = next.place == Place::Store;
+            next.version = version;
+            if next.place != Place::Aside {
+                next.place = Place::File;
+            }
+            let record = Record::Stands(vec![next.intent()]);
+            *kept = next;
+            count(&mut book, adopted);
+            // Under the lock: the order in the file is that of the versions.
+            let written = self.0.writer.append(record.payload());
+            (before, version, found, written)
+        };
+        let Err(error) = written.stands().await else {
+            crate::failpoint::pass(KEPT, "");
+            return Ok(found);
+        };
+        if may_go_on {
+            tell_unwritten(&error, id);
+            return Ok(found);
+        }
+        let mut book = self.book();
+        if let Ok(kept) = book.get(id)
+            && kept.version == version
+        {
+            *kept = before;
+        }
+        self.take_back(&mut book, id);
+        Err(unavailable(&error))
+    }
+
+    /// What could not be written may be written late: nobody goes by it then.
+    fn take_back(&self, book: &mut Book, id: ExecutionId) {
+        let version = book.next_version();
+        let record = match book.kept.get_mut(&id) {
+            Some(kept) if kept.place != Place::Store => {
+                kept.version = version;
+                Record::Stands(vec![kept.intent()])
+            }
+            _ => Record::Released(id, version),
+        };
+        drop(self.0.writer.append(record.payload()));
+    }
+
+    /// Writes down new executions and what else changes with them: all or nothing.
+    async fn add<T>(
+        &self,
+        may_go_on: bool,
+        add: impl FnOnce(&mut Book) -> Result<(T, Vec<ExecutionId>), JournalError>,
+        undo: impl FnOnce(&mut Book),
+    ) -> Result<T, JournalError> {
+        let (found, ids, written) = {
+            let mut book = self.book();
+            let (found, ids) = add(&mut book)?;
+            if ids.is_empty() {
+                return Ok(found);
+            }
+            let mut intents = vec![];
+            for id in &ids {
+                let version = book.next_version();
+                let kept = book.get(*id)?;
+                let adopted = kept.place == Place::Store;
+                kept.version = version;
+                kept.place = Place::File;
+                intents.push(kept.intent());
+                count(&mut book, adopted);
+            }
+            let written = self.0.writer.append(Record::Stands(intents).payload());
+            (found, ids, written)
+        };
+        let Err(error) = written.stands().await else {
+            crate::failpoint::pass(KEPT, "");
+            return Ok(found);
+        };
+        if may_go_on {
+            ids.iter().for_each(|id| tell_unwritten(&error, *id));
+            return Ok(found);
+        }
+        let mut book = self.book();
+        undo(&mut book);
+        ids.iter().for_each(|id| self.take_back(&mut book, *id));
+        Err(unavailable(&error))
+    }
+
+    /// Lets go of what the store has taken over, if nothing has changed since: then the release
+    /// stands when this returns true.
+    async fn release(&self, taken: &Kept) -> Result<bool, NotWritten> {
+        let id = taken.row.id;
+        let written = {
+            let mut book = self.book();
+            match book.get(id) {
+                Ok(kept) if kept.version == taken.version => kept.place = Place::Releasing,
+                _ => return Ok(false),
+            }
+            let record = Record::Released(id, taken.version);
+            self.0.writer.append(record.payload())
+        };
+        let released = written.stands().await;
+        let mut book = self.book();
+        let Ok(kept) = book.get(id) else {
+            return Ok(true);
+        };
+        match released {
+            Ok(()) if kept.row.state.is_final() => {
+                book.kept.remove(&id);
+                Ok(true)
+            }
+            Ok(()) => {
+                kept.place = Place::Store;
+                kept.born_here = false;
+                Ok(true)
+            }
+            Err(error) => {
+                kept.place = Place::File;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn count(book: &mut Book, adopted: bool) {
+    if let (true, Some(outage)) = (adopted, &mut book.outage) {
+        outage.kept += 1;
+    }
+}
+
+fn tell_unwritten(error: &NotWritten, id: ExecutionId) {
+    tracing::error!(
+        event = "journal.unwritten", execution = %id, %error,
+        "neither the store nor the file of intents takes it: a close is sent all the same"
+    );
+}
+
+fn unavailable(error: &NotWritten) -> JournalError {
+    StoreError::unavailable(format!("it does not answer, and {error}")).into()
+}
+
+fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a new generation of the file begins with.
+fn payloads(book: &Book) -> Vec<Vec<u8>> {
+    let mut kept: Vec<_> = book
+        .kept
+        .values()
+        .filter(|kept| kept.place != Place::Store)
+        .collect();
+    kept.sort_by_key(|kept| kept.version);
+    kept.into_iter()
+        .map(|kept| Record::Stands(vec![kept.intent()]).payload())
+        .collect()
+}
+
+/// Whether an error says that the store does not answer, rather than what it answers.
+pub(super) fn is_silence(error: &JournalError) -> bool {
+    matches!(
+        error,
+        JournalError::Store(StoreError::Unavailable { .. } | StoreError::Busy { .. })
+    )
+}
