@@ -8,8 +8,9 @@
 //! - Death: the counts of restarts start again at zero.
 //! - Stop: nothing is lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::stream::unfold;
@@ -18,9 +19,13 @@ use tokio::sync::watch;
 
 use super::shared::{Account, Shared};
 use crate::domain::connection::Health;
+use crate::domain::ids::AccountId;
 use crate::queue;
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
+
+/// How often it is looked whose turn it is to be told in full.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// The queue of jobs has changed.
 pub struct QueueSeen;
@@ -29,6 +34,7 @@ pub struct QueueSeen;
 pub struct HealthReporter {
     shared: Arc<Shared>,
     restarts: HashMap<String, u64>,
+    round: Round,
     /// What was last told of the queue: its link, and whether it is paused.
     queue: (&'static str, bool),
 }
@@ -39,6 +45,7 @@ impl HealthReporter {
         Self {
             shared,
             restarts: HashMap::new(),
+            round: Round::default(),
             queue: (queue::Health::default().link.as_str(), false),
         }
     }
@@ -62,6 +69,23 @@ impl HealthReporter {
         context.run_later(self.shared.tuning.health_period, Self::report);
     }
 
+    /// Above the limit, a line for each account once in a while, one after the other.
+    fn in_turn(&mut self, context: &mut Context<Self>) {
+        let accounts = self.shared.accounts.load_full();
+        if accounts.len() > self.shared.tuning.health_lines {
+            let share = BEAT.as_secs_f64() / self.shared.tuning.health_full.as_secs_f64();
+            for id in self
+                .round
+                .next(share, || accounts.keys().cloned().collect())
+            {
+                if let Some(account) = accounts.get(&id) {
+                    self.line(account);
+                }
+            }
+        }
+        context.run_later(BEAT, Self::in_turn);
+    }
+
     fn line(&self, account: &Account) {
         let (view, now) = (account.view.load(), self.shared.clock.mono());
         let age_ms = |at: std::time::Duration| now.saturating_sub(at).as_millis() as u64;
@@ -80,6 +104,29 @@ impl HealthReporter {
             in_hand = self.shared.in_hand.len(),
             uptime_s = now.as_secs(),
         );
+    }
+}
+
+/// Accounts that take turns: each comes once in a round.
+#[derive(Debug, Default)]
+struct Round {
+    left: VecDeque<AccountId>,
+    all: usize,
+    /// How many are due, in parts of one.
+    due: f64,
+}
+
+impl Round {
+    /// Those whose turn it is when this share of a round has passed.
+    fn next(&mut self, share: f64, everybody: impl Fn() -> Vec<AccountId>) -> Vec<AccountId> {
+        if self.left.is_empty() {
+            self.left = everybody().into();
+            self.all = self.left.len();
+        }
+        self.due += share * self.all as f64;
+        let count = (self.due as usize).min(self.left.len());
+        self.due -= count as f64;
+        self.left.drain(..count).collect()
     }
 }
 
@@ -134,6 +181,7 @@ impl Actor for HealthReporter {
         queue.mark_changed();
         context.add_stream(unfold(queue, queue_changed));
         context.run_later(self.shared.tuning.health_period, Self::report);
+        self.in_turn(context);
     }
 }
 
@@ -175,3 +223,35 @@ impl StreamHandler<Event> for HealthReporter {
 }
 
 crate::crashable!(HealthReporter);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_round_everybody_is_told_once_and_at_an_even_pace() {
+        const ACCOUNTS: usize = 1000;
+        const BEATS: usize = 600;
+        let everybody = || {
+            let names = (0..ACCOUNTS).map(|n| AccountId::new(format!("a{n}")));
+            names.collect::<Vec<_>>()
+        };
+        let mut round = Round::default();
+        let mut told: HashMap<AccountId, usize> = HashMap::new();
+        let mut most = 0;
+        for _ in 0..2 * BEATS {
+            let now = round.next(1.0 / BEATS as f64, everybody);
+            most = most.max(now.len());
+            for id in now {
+                *told.entry(id).or_default() += 1;
+            }
+        }
+        assert_eq!(told.len(), ACCOUNTS);
+        let twice = told.values().filter(|times| **times == 2).count();
+        assert!(
+            twice >= ACCOUNTS - 2,
+            "{twice} were told twice in two rounds"
+        );
+        assert_eq!(most, 2, "1,000 accounts in 600 beats");
+    }
+}

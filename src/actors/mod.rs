@@ -17,6 +17,7 @@ mod shared;
 mod shown;
 mod socket_stream;
 mod supervisor;
+mod trouble;
 mod verdict;
 mod work;
 

@@ -30,7 +30,7 @@ use crate::journal::Journal;
 use crate::queue::{self, JobQueue};
 use crate::store::{SocketAttempt, Store, StoreError};
 use crate::supervision::{Progress, Slot};
-use crate::telemetry::{AccountTag, Events};
+use crate::telemetry::{AccountTag, Events, SampledBy};
 
 /// What every actor is given.
 pub struct Shared {
@@ -72,6 +72,8 @@ pub struct Shared {
     pub expected: Expected,
     /// Whether the parts of the service get on with their work.
     pub progress: Progress,
+    /// What was told of a store that refuses, by what waits for it.
+    pub(super) store_trouble: SampledBy,
     /// Executions that an executor has in hand now, whatever became of the intake that gave them.
     pub in_hand: InHand,
     next_key: AtomicU64,
@@ -114,6 +116,7 @@ impl Shared {
             networks: parts.networks,
             accounts: ArcSwap::default(),
             expected: Expected::default(),
+            store_trouble: SampledBy::default(),
             progress: Progress::new(parts.clock),
             in_hand: InHand::default(),
             next_key: AtomicU64::new(1),

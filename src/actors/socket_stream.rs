@@ -47,7 +47,7 @@ pub fn attempt<A>(
             Ok(()) => Some(permit),
             Err(error) => {
                 permit.unused();
-                tracing::error!(event = "store.failed", %error, "a socket waits");
+                shared.store_failed("sockets", &error);
                 None
             }
         }

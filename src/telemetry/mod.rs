@@ -7,4 +7,4 @@ mod sampled;
 
 pub use events::{AccountTag, Event, Events};
 pub use init::{LogFormat, init};
-pub use sampled::Sampled;
+pub use sampled::{Sampled, SampledBy};

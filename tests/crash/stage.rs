@@ -241,13 +241,7 @@ impl Stage {
     ) -> AutomationId {
         let store = self.store().await;
         let now = self.clock.utc();
-        let new = NewAccount {
-            user_id: UserId::new(USER),
-            name: owner.name.clone(),
-            network: NETWORK.to_owned(),
-            credentials: owner.credentials.clone(),
-        };
-        let account = store.add_account(new, now).await.unwrap();
+        let account = store.add_account(new_account(owner), now).await.unwrap();
         let new = NewAutomation {
             account: account.id,
             kind,
@@ -258,6 +252,17 @@ impl Stage {
         let automation = store.add_automation(new, now).await.unwrap();
         store.close().await;
         automation.id
+    }
+
+    /// Takes accounts in that nothing guards.
+    #[allow(dead_code, reason = "played with elsewhere")]
+    pub async fn take_in(&self, owners: &[Owner]) {
+        let store = self.store().await;
+        for owner in owners {
+            let adding = store.add_account(new_account(owner), self.clock.utc());
+            adding.await.unwrap();
+        }
+        store.close().await;
     }
 
     /// An account with a 10x position under guard.
@@ -286,6 +291,15 @@ impl Stage {
             );
             tokio::time::sleep(BEAT).await;
         }
+    }
+}
+
+fn new_account(owner: &Owner) -> NewAccount {
+    NewAccount {
+        user_id: UserId::new(USER),
+        name: owner.name.clone(),
+        network: NETWORK.to_owned(),
+        credentials: owner.credentials.clone(),
     }
 }
 

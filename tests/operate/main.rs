@@ -19,6 +19,7 @@ mod small_disk;
 #[path = "../crash/stage.rs"]
 mod stage;
 mod standing_by;
+mod volume;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/watchman.rs"]
 mod watchman;

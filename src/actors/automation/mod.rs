@@ -33,7 +33,6 @@ use crate::domain::position::Position;
 use crate::domain::rules::{Rule, Subject};
 use crate::journal::JournalError;
 use crate::supervision::failpoint;
-use crate::telemetry::Event;
 
 pub use places::Stands;
 
@@ -237,11 +236,8 @@ impl Automation {
     }
 
     fn store_failed(&self, error: &JournalError) {
-        self.shared.events.emit(Event::Alarm {
-            account: self.account.tag.clone(),
-            what: "store_failed",
-            detail: error.to_string(),
-        });
+        let tag = &self.account.tag;
+        self.shared.alarm_store_failed(tag, error.to_string());
     }
 }
 

@@ -107,7 +107,7 @@ impl Connection {
             }
             Err(error) => {
                 let error: JournalError = error;
-                tracing::error!(event = "store.failed", %error, "successions wait");
+                connection.shared.store_failed("successions", &error);
                 context.run_later(AGAIN, |connection, context| {
                     connection.learn_lineage(context);
                 });

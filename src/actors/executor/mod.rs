@@ -27,7 +27,6 @@ use crate::domain::arming::Ended;
 use crate::domain::execution::{Action, SkipReason, State};
 use crate::journal::JournalError;
 use crate::supervision::failpoint;
-use crate::telemetry::Event;
 
 /// How soon an execution is tried again that somebody else still has in hand, whose account has
 /// not been read yet, or whose write to the store failed.
@@ -247,11 +246,8 @@ fn store_failed(shared: &Shared, work: Work, error: &JournalError) -> Next {
     if let JournalError::TakenOver { .. } = error {
         return Next::ended(shared, &work, State::Skipped, Some(SkipReason::NotOwner));
     }
-    shared.events.emit(Event::Alarm {
-        account: work.account.tag.clone(),
-        what: "store_failed",
-        detail: format!("execution {}: {error}", work.id),
-    });
+    let detail = format!("execution {}: {error}", work.id);
+    shared.alarm_store_failed(&work.account.tag, detail);
     let step = match (&work.step, error) {
         (
             Step::Record { .. } | Step::Prove { .. } | Step::FirstLegDone { .. },

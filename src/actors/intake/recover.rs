@@ -66,7 +66,7 @@ impl Intake {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(event = "store.failed", %error, "unfinished executions wait");
+                    intake.shared.store_failed("unfinished executions", &error);
                     context.run_later(STORE_RETRY, Self::recover);
                 }
             }

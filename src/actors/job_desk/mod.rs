@@ -225,7 +225,7 @@ impl JobDesk {
                     Ok(None) => {
                         shared.intake.tell(TakeUp(id));
                     }
-                    Err(error) => tracing::error!(event = "store.failed", %error),
+                    Err(error) => shared.store_failed("jobs", &error),
                 }
             }
             ended

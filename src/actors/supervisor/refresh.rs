@@ -41,8 +41,6 @@ impl Supervisor {
                     supervisor: &mut Self,
                     context: &mut Context<Self>| {
             supervisor.refreshing.under_way = false;
-            // A store that refuses has been asked all the same.
-            supervisor.progress.mark();
             match desired {
                 Ok((desired, unusable)) => {
                     for text in unusable {
@@ -50,8 +48,10 @@ impl Supervisor {
                     }
                     supervisor.follow(desired, context);
                 }
-                Err(error) => tracing::error!(event = "store.failed", %error),
+                Err(error) => supervisor.shared.store_failed("accounts", &error),
             }
+            // A store that refuses has been asked all the same.
+            supervisor.progress.mark();
             for asker in waiting {
                 let _ = asker.send(());
             }
