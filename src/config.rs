@@ -21,8 +21,8 @@ use crate::store::LeaseTerms;
 use layers::{lay_over, parse, set};
 
 use sections::{
-    ConnectionSettings, ExecutionSettings, HealthSettings, LimitSettings, PriceSettings,
-    StopSettings, SupervisionSettings,
+    ConnectionSettings, ExecutionSettings, HealthSettings, LimitSettings, MetricsSettings,
+    PriceSettings, StopSettings, SupervisionSettings,
 };
 
 pub use queue::{QueueBackend, QueueSettings};
@@ -83,6 +83,7 @@ pub struct Settings {
     pub queue: QueueSettings,
     supervision: SupervisionSettings,
     health: HealthSettings,
+    metrics: MetricsSettings,
     stop: StopSettings,
     pub admin: AdminSettings,
     pub log: LogSettings,
