@@ -47,6 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "journal",
             "meter",
             "queue",
+            "store",
             "supervision",
             "telemetry",
         ],

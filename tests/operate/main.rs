@@ -7,6 +7,9 @@
 mod books;
 mod doors;
 mod manager;
+mod metrics;
+mod prometheus;
+mod scrape;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
 mod server;
@@ -16,6 +19,7 @@ mod shipped;
 #[path = "../crash/stage.rs"]
 mod stage;
 mod standing_by;
+mod tree;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/watchman.rs"]
 mod watchman;

@@ -72,6 +72,10 @@ async fn store(page: &mut Page, shared: &Shared) {
             switches.is(label("scope", scope), on as f64);
         }
     }
+    let paused = page.gauge("vigia_accounts_paused", "Accounts that are paused.");
+    if let Some(known) = &known {
+        paused.is(vec![], known.pauses.len() as f64);
+    }
     let executions = page.gauge(
         "vigia_journal_executions",
         "Executions of all time by their present state.",

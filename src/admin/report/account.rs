@@ -12,6 +12,7 @@ use crate::domain::levels::Level;
 use crate::domain::maths;
 use crate::domain::position::Side;
 use crate::domain::units::{Price, Sats, Usd};
+use crate::store::Pause;
 
 /// One account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct AccountReport {
     pub network: String,
     /// The connection's state.
     pub state: String,
+    /// The pause that holds it back, if there is one and the store answered.
+    pub paused: Option<Pause>,
     /// The life of the connection.
     pub connection: LifeReport,
     /// Where its data comes from.
@@ -140,7 +143,7 @@ pub struct PositionReport {
 const STOPPED: &str = "stopped";
 
 impl AccountReport {
-    pub(super) fn of(shared: &Shared, account: &Account) -> Self {
+    pub(super) fn of(shared: &Shared, account: &Account, paused: Option<Pause>) -> Self {
         let (view, now) = (account.view.load(), shared.clock.mono());
         let metrics = shared.events.metrics();
         let seen = account.network.price.seen(now);
@@ -156,6 +159,7 @@ impl AccountReport {
             name: account.tag.name.to_string(),
             network: account.network.network.name.clone(),
             state: view.health.to_string(),
+            paused,
             connection: metrics.lives.of(&actor).into(),
             transport: view.transport.to_string(),
             switches: view.switches,

@@ -5,6 +5,7 @@ mod account;
 mod chosen;
 mod parts;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,8 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::actors::Shared;
 use crate::domain::execution::State;
+use crate::domain::ids::AccountId;
 use crate::domain::kill_switch::KillSwitch;
 use crate::journal::JournalError;
+use crate::store::Pause;
 
 pub use account::{
     AccountReport, AutomationReport, LastReport, LevelReport, PositionReport, WatchReport,
@@ -80,7 +83,8 @@ impl StatusReport {
         let (chosen, summary) = chosen::choose(shared, choice).await;
         let mut accounts = Vec::with_capacity(chosen.len());
         for (index, account) in chosen.iter().enumerate() {
-            accounts.push(AccountReport::of(shared, account));
+            let pause = stored.pauses.get(&account.tag.id).cloned();
+            accounts.push(AccountReport::of(shared, account, pause));
             chosen::breathe(index).await;
         }
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -108,6 +112,7 @@ impl StatusReport {
 /// What only the store knows.
 #[derive(Default)]
 pub(super) struct Stored {
+    pub(super) pauses: HashMap<AccountId, Pause>,
     pub(super) kill_switches: Vec<KillSwitch>,
     pub(super) executions: Vec<(String, u64)>,
 }
@@ -118,6 +123,7 @@ pub(super) async fn stored(shared: &Shared) -> Result<Stored, JournalError> {
         .into_iter()
         .map(|state| (state.as_str().to_owned(), counts.of(state)));
     Ok(Stored {
+        pauses: shared.store.pauses().await?.into_iter().collect(),
         kill_switches: shared.store.kill_switches().await?.rows,
         executions: executions.collect(),
     })

@@ -29,6 +29,14 @@ pub(super) fn branch(report: &StatusReport, account: &AccountReport, now: DateTi
     if let Some(told) = life(&account.connection, now) {
         branch.say(told);
     }
+    if let Some(pause) = &account.paused {
+        let why = pause.reason.as_deref().unwrap_or("no reason given");
+        branch.say(format!(
+            "PAUSED by {}, {}: {why}",
+            pause.by,
+            ago(pause.since, now)
+        ));
+    }
     for switch in switches_of(&report.kill_switches, account) {
         branch.say(format!("KILL SWITCH on for {}", switch.reach));
     }
