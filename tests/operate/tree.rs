@@ -242,6 +242,7 @@ async fn of_many_accounts_those_are_shown_that_somebody_should_look_at() {
     }
     store.close().await;
     let watchman = stage.start();
+    watchman.until("service.started").await;
     let report = until("all were refused but one", &watchman, || async {
         let report = tree(&stage, "").await;
         let states = &report.summary.states;

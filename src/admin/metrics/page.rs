@@ -165,8 +165,8 @@ mod tests {
         has(r#"vigia_share{account_name="a \"b\" \\ c\nd{e=\"f\"}"} 0.25"#);
         assert!(!text.contains("unknown"), "{text}");
         has("vigia_events_total 3");
-        has(r#"vigia_seconds_bucket{le="5e-6",hop="left"} 0"#);
-        has(r#"vigia_seconds_bucket{le="1e-5",hop="left"} 1"#);
+        has(r#"vigia_seconds_bucket{le="0.000005",hop="left"} 0"#);
+        has(r#"vigia_seconds_bucket{le="0.00001",hop="left"} 1"#);
         has(r#"vigia_seconds_bucket{le="+Inf",hop="left"} 1"#);
         has(r#"vigia_seconds_count{hop="left"} 1"#);
         assert!(text.ends_with("# EOF\n"));
