@@ -150,7 +150,54 @@ fn search() {
     );
 }
 
+/// What it costs to write a duration down: atomics, and the library's histogram behind a lock, while
+/// another thread reads without pause.
+fn figures() {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::metrics::histogram::{Histogram as Locked, exponential_buckets};
+    use prometheus_client::registry::Registry;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use vigia::meter::Histogram;
+    const TIMES: usize = 1_000_000;
+    const BUCKETS: u16 = 20;
+    let observed = |observe: &dyn Fn(Duration), read: &(dyn Fn() + Sync)| {
+        let run = || {
+            let reading = AtomicBool::new(true);
+            std::thread::scope(|scope| {
+                let reader = scope.spawn(|| {
+                    while reading.load(Ordering::Relaxed) {
+                        read();
+                    }
+                });
+                let started = Instant::now();
+                (0..TIMES).for_each(|us| observe(Duration::from_micros(us as u64 % 5000)));
+                let took = started.elapsed();
+                reading.store(false, Ordering::Relaxed);
+                reader.join().expect("a reader");
+                (took, 0)
+            })
+        };
+        best(run).0
+    };
+    let ours = Histogram::default();
+    let read = || drop(black_box(ours.read()));
+    let atomic = observed(&|took| ours.observe(black_box(took)), &read);
+    let theirs = Locked::new(exponential_buckets(5e-6, 2.0, BUCKETS));
+    let mut registry = Registry::default();
+    registry.register("took", "How long", theirs.clone());
+    let read = || encode(&mut String::new(), &registry).expect("text");
+    let locked = observed(&|took| theirs.observe(black_box(took).as_secs_f64()), &read);
+    println!("\nnanoseconds for a duration written down while another thread reads\n");
+    println!("atomics              {:>8.0}", nanos(atomic, TIMES));
+    println!("behind a lock        {:>8.0}", nanos(locked, TIMES));
+    println!(
+        "ratio                {:>7.1}x",
+        locked.as_secs_f64() / atomic.as_secs_f64()
+    );
+}
+
 fn main() {
     ticks();
     search();
+    figures();
 }

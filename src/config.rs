@@ -22,7 +22,7 @@ use layers::{lay_over, parse, set};
 
 use sections::{
     ConnectionSettings, ExecutionSettings, HealthSettings, JournalSettings, LimitSettings,
-    PriceSettings, StopSettings, SupervisionSettings,
+    MetricsSettings, PriceSettings, StopSettings, SupervisionSettings,
 };
 
 pub use queue::{QueueBackend, QueueSettings};
@@ -87,6 +87,7 @@ pub struct Settings {
     pub queue: QueueSettings,
     supervision: SupervisionSettings,
     health: HealthSettings,
+    metrics: MetricsSettings,
     stop: StopSettings,
     pub admin: AdminSettings,
     pub log: LogSettings,

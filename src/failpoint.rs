@@ -23,8 +23,9 @@
 //! | `job.acknowledged` | job | the queue knows (on Redis: is about to) |
 
 /// Passes a named place on behalf of a key. In test builds it panics or kills the process if it was
-/// told to by `set` or by `VIGIA_FAILPOINT=PLACE=panic`, `=kill`, or `=kill:N` for the pass so counted;
-/// `=stall:MS` stops its thread for so many milliseconds.
+/// told to by `set` or by `VIGIA_FAILPOINT=PLACE=panic` (`=panic:N` for the first N passes), `=kill`,
+/// or `=kill:N` for the pass so counted; `=stall:MS` stops its thread for so many milliseconds.
+/// `PLACE@KEY` is for one key only.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn pass(_place: &str, _key: &str) {}
@@ -62,12 +63,17 @@ mod armed {
         let deeds = told.as_deref().and_then(|told| told.split_once('='));
         let deeds = deeds.map(|(place, deed)| {
             let deed = match deed.split_once(':') {
+                Some(("panic", count)) => Deed::Panic(count.parse().unwrap_or(1)),
                 Some(("kill", count)) => Deed::Kill(count.parse().unwrap_or(1)),
                 Some(("stall", length)) => Deed::Stall(length.parse().unwrap_or(0)),
                 _ if deed == "kill" => Deed::Kill(1),
                 _ => Deed::Panic(1),
             };
-            ((place.to_owned(), None), deed)
+            let (place, key) = match place.split_once('@') {
+                Some((place, key)) => (place, Some(key.to_owned())),
+                None => (place, None),
+            };
+            ((place.to_owned(), key), deed)
         });
         Mutex::new(deeds.into_iter().collect())
     });

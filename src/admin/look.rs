@@ -1,21 +1,24 @@
 //! What can be looked at by whoever bears the token.
 
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
-use super::door::{Door, Operator, refusal};
-use super::report::StatusReport;
+use super::door::{Door, Operator};
+use super::report::{Choice, StatusReport};
 
 pub(super) fn routes() -> Router<Door> {
-    Router::new().route("/v1/status", get(status))
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/tree", get(tree))
 }
 
 async fn status(State(door): State<Door>, _: Operator) -> Response {
-    match StatusReport::of(&door.shared).await {
-        Ok(report) => Json(report).into_response(),
-        Err(error) => refusal(StatusCode::SERVICE_UNAVAILABLE, error),
-    }
+    Json(StatusReport::of(&door.shared, &Choice::all()).await).into_response()
+}
+
+/// The same, of those accounts that somebody should look at: `?all=true`, `?account=NAME`.
+async fn tree(State(door): State<Door>, _: Operator, Query(choice): Query<Choice>) -> Response {
+    Json(StatusReport::of(&door.shared, &choice).await).into_response()
 }

@@ -4,17 +4,23 @@
 //! account has been read since the start that may yet be. Both name the state of the queue of jobs,
 //! and neither fails for it: without jobs the service goes on acting by itself, and restarting it
 //! brings no Redis back. The same holds for the store. `/v1/status`: the state of everything, with what
-//! is wrong, for whoever holds the token.
+//! is wrong, for whoever holds the token; `/v1/tree`: the same of the accounts that somebody should look
+//! at. `/metrics`: figures, for Prometheus.
 
 mod access;
 mod door;
 mod health;
 mod look;
+mod metrics;
 mod report;
 mod server;
 mod standby;
 
 pub use access::Access;
-pub use report::{AccountReport, PositionReport, QueueReport, StatusReport};
+pub use report::{
+    AccountReport, AutomationReport, Choice, FeedReport, IntakeReport, LastReport, LevelReport,
+    LifeReport, PartReport, PositionReport, QueueReport, SHOWN_ACCOUNTS, StatusReport, Summary,
+    WatchReport,
+};
 pub use server::{Admin, Listener};
 pub use standby::Waiting;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::access::Access;
 use super::door::Door;
-use super::{health, look};
+use super::{health, look, metrics};
 use crate::actors::Shared;
 
 /// A bound address, on which one server follows another and nobody who connects is turned away in
@@ -81,6 +81,7 @@ impl Admin {
         let routes = Router::new()
             .merge(health::routes())
             .merge(look::routes())
+            .merge(metrics::routes())
             .with_state(Door { shared, access });
         let task = listener.serve(routes)?;
         tracing::info!(event = "admin.listening", address = %listener.address());

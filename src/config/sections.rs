@@ -98,6 +98,10 @@ section! {
     HealthSettings { period_ms: u64, every_account: usize, full_ms: u64, progress_ms: u64 }
 }
 section! {
+    /// `[metrics]`
+    MetricsSettings { accounts: usize }
+}
+section! {
     /// `[stop]`
     StopSettings { deadline_ms: u64 }
 }

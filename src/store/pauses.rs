@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UpdateStatement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 
 use super::entity::account::{Column, Entity, Model};
@@ -37,6 +37,19 @@ impl Pause {
 }
 
 impl Store {
+    /// All pauses that stand, by account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn pauses(&self) -> Result<Vec<(AccountId, Pause)>, StoreError> {
+        let paused = Entity::find().filter(Column::PausedSince.is_not_null());
+        let rows = self.read(async |db| Ok::<_, StoreError>(paused.all(db).await?));
+        let rows = rows.await?.into_iter();
+        Ok(rows
+            .filter_map(|row| Some((AccountId::new(&row.id), Pause::stored(&row)?)))
+            .collect())
+    }
+
     /// Pauses an account, durably. One that is paused already keeps its first reason. Answers
     /// whether it was this that paused it.
     ///

@@ -77,15 +77,26 @@ impl Progress {
         }
     }
 
-    /// Parts that have got nothing done for too long.
-    pub fn late(&self) -> Vec<Late> {
+    /// How long ago each part got something done.
+    pub fn ages(&self) -> Vec<(String, Duration)> {
+        let silent = self.silent().into_iter();
+        silent.map(|(part, age)| (part.name.clone(), age)).collect()
+    }
+
+    fn silent(&self) -> Vec<(Arc<Part>, Duration)> {
         let now = milliseconds(self.clock);
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = parts.iter().map(|part| {
             let silent = now.saturating_sub(part.marked_at.load(Ordering::Relaxed));
-            (part, Duration::from_millis(silent))
+            (Arc::clone(part), Duration::from_millis(silent))
         });
-        silent
+        silent.collect()
+    }
+
+    /// Parts that have got nothing done for too long.
+    pub fn late(&self) -> Vec<Late> {
+        self.silent()
+            .into_iter()
             .filter(|(part, silent)| *silent > part.limit)
             .map(|(part, silent)| Late {
                 part: part.name.clone(),

@@ -41,6 +41,11 @@ impl<A: Actor> Slot<A> {
         self.present.store(Some(Arc::new(addr)));
     }
 
+    /// Whether somebody does the job.
+    pub fn is_filled(&self) -> bool {
+        self.present.load().is_some()
+    }
+
     /// Takes the address out: what is sent from now on finds nobody.
     pub fn clear(&self) {
         self.present.store(None);

@@ -38,7 +38,20 @@ const ARROWS: [(&str, &[&str]); 18] = [
         ],
     ),
     // Shows what the actors share; acts on nothing.
-    ("admin", &["actors", "domain", "journal", "supervision"]),
+    (
+        "admin",
+        &[
+            "actors",
+            "domain",
+            "exchange",
+            "journal",
+            "meter",
+            "queue",
+            "store",
+            "supervision",
+            "telemetry",
+        ],
+    ),
     (
         "app",
         &[

@@ -8,7 +8,10 @@ mod books;
 mod doors;
 mod killed_in_an_outage;
 mod manager;
+mod metrics;
 mod outage;
+mod prometheus;
+mod scrape;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
 mod server;
@@ -19,6 +22,7 @@ mod small_disk;
 #[path = "../crash/stage.rs"]
 mod stage;
 mod standing_by;
+mod tree;
 mod volume;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/watchman.rs"]

@@ -1,0 +1,48 @@
+//! Asking the running service.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use secrecy::ExposeSecret;
+
+use crate::admin::{Access, Choice, StatusReport};
+
+/// A service that does not answer within this is in trouble.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the service of a data folder says of itself.
+///
+/// # Errors
+/// Where none runs, or it does not answer.
+pub(super) async fn ask(folder: &Path, choice: &Choice) -> Result<StatusReport> {
+    let shown = folder.display();
+    let Some(access) = Access::read(folder) else {
+        bail!(
+            "no service runs on the data folder {shown}: start one with `vigia run`, or name its folder with --data-dir"
+        );
+    };
+    answer(&access, choice).await.with_context(|| {
+        format!(
+            "the service of the data folder {shown} does not answer at {}",
+            access.address
+        )
+    })
+}
+
+async fn answer(access: &Access, choice: &Choice) -> Result<StatusReport> {
+    let client = reqwest::Client::builder()
+        .timeout(ANSWER_WITHIN)
+        .no_proxy()
+        .build()?;
+    let mut url = reqwest::Url::parse(&format!("http://{}/v1/tree", access.address))?;
+    if choice.all {
+        url.query_pairs_mut().append_pair("all", "true");
+    }
+    if let Some(account) = &choice.account {
+        url.query_pairs_mut().append_pair("account", account);
+    }
+    let request = client.get(url).bearer_auth(access.token.expose_secret());
+    let answer = request.send().await?.error_for_status()?;
+    Ok(answer.json().await?)
+}
