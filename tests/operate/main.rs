@@ -6,7 +6,11 @@ mod doors;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]
 mod figures;
-#[allow(dead_code, unused_imports, reason = "played with here and in other tests")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "played with here and in other tests"
+)]
 #[path = "../service/harness/mod.rs"]
 mod harness;
 mod restart;

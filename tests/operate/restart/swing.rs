@@ -21,10 +21,10 @@ const TICK: Duration = Duration::from_millis(10);
 const STRAY: f64 = 0.5;
 /// The price of a swing up, USD: a profit of every long.
 const UP: f64 = CALM + 1_000.0;
-/// What a guard adds each time.
-const ADDED: i64 = 20_000;
+/// What a guard adds each time: enough for it to be content, however often it has added before.
+const ADDED: i64 = 10_000;
 /// The share of its margin that a guarded long has lost when the market is down.
-const LOST: f64 = 0.702;
+const LOST: f64 = 0.7005;
 /// Everything that one swing brings about comes within this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -96,6 +96,8 @@ pub struct Swings {
     pub unwanted: Vec<Event>,
     /// How long the slowest swing took until all had acted.
     pub slowest: Duration,
+    /// Between two swings lies at least this.
+    pub pace: Duration,
 }
 
 impl Stage {
@@ -135,6 +137,7 @@ impl Stage {
             latencies: vec![],
             unwanted: vec![],
             slowest: Duration::ZERO,
+            pace: Duration::ZERO,
         }
     }
 }
@@ -163,6 +166,7 @@ impl Swings {
         }
         self.slowest = self.slowest.max(began.elapsed());
         stage.mark();
+        tokio::time::sleep_until(began + self.pace).await;
     }
 
     /// Where the guarded long has lost what its guard does not allow.
@@ -219,14 +223,18 @@ impl Swings {
         }
     }
 
+    /// How many effects the swings so far should have had.
+    pub fn effects(&self) -> usize {
+        self.actors.iter().map(|actor| self.due(actor)).sum()
+    }
+
     /// Each swing had its effects at the exchange, once each, by the exchange's own ledger.
-    pub fn each_once(&self, stage: &Stage) -> usize {
+    pub fn each_once(&self, stage: &Stage) {
         let mut applied: HashMap<(&str, LedgerKind), usize> = HashMap::new();
         let ledger = stage.control.ledger();
         for entry in &ledger {
             *applied.entry((&entry.key, entry.kind)).or_default() += 1;
         }
-        let mut all = 0;
         for actor in &self.actors {
             let key = actor.trader.key.as_str();
             let times = |kind| applied.get(&(key, kind)).copied().unwrap_or(0);
@@ -238,9 +246,7 @@ impl Swings {
             assert_eq!(set, due, "take-profits set for {}", actor.trader.name);
             let due = if actor.guarded { self.downs } else { 0 };
             assert_eq!(added, due, "margin added for {}", actor.trader.name);
-            all += set + added;
         }
-        all
     }
 
     /// The account that is restarted.

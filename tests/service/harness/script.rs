@@ -79,6 +79,12 @@ impl Script {
             .with("limits.minute_ms", 60_000)
     }
 
+    /// The exchange has these limits.
+    pub fn under(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Each price is pushed, not only the newest ten times a second.
     pub fn every_tick(mut self) -> Self {
         self.cadence = Cadence::EveryTick;
