@@ -27,6 +27,7 @@ mod control;
 mod cross;
 mod engine;
 mod faults;
+mod keys;
 mod ledger;
 mod limits;
 mod money;

@@ -60,6 +60,7 @@ pub enum Event {
     },
     AccountRestarted {
         account: AccountTag,
+        arming_ms: u64,
         handover_ms: u64,
         took_ms: u64,
         transport: Transport,
@@ -244,8 +245,9 @@ impl Event {
             Self::AccountRestarting { account, because } => {
                 info!(event, account_id = %account.id, account_name = %account.name, because);
             }
-            Self::AccountRestarted { account, handover_ms, took_ms, transport } => {
-                info!(event, account_id = %account.id, account_name = %account.name, handover_ms, took_ms, %transport);
+            Self::AccountRestarted { account, arming_ms, handover_ms, took_ms, transport } => {
+                info!(event, account_id = %account.id, account_name = %account.name, arming_ms, handover_ms, took_ms,
+                      %transport);
             }
             Self::AccountRestartRefused { account, reason } => {
                 warn!(event, account_id = %account.id, account_name = %account.name, reason);

@@ -6,11 +6,22 @@
 #[path = "../crash/books.rs"]
 mod books;
 mod doors;
+#[allow(dead_code, reason = "benches print more of them")]
+#[path = "../../benches/stage/figures.rs"]
+mod figures;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "played with here and in other tests"
+)]
+#[path = "../service/harness/mod.rs"]
+mod harness;
 mod killed_in_an_outage;
 mod manager;
 mod metrics;
 mod outage;
 mod prometheus;
+mod restart;
 mod scrape;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]

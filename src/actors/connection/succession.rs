@@ -179,6 +179,7 @@ impl Connection {
                 account: self.account.tag.id.clone(),
                 generation: candidate.generation,
                 live_at,
+                armed_at: now,
             });
         }
     }

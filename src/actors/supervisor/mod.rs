@@ -15,6 +15,7 @@ mod accounts;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod desired;
+mod places;
 mod refresh;
 mod restart;
 mod stopping;
@@ -36,10 +37,11 @@ use crate::domain::restart::{Tenure, Verdict};
 use crate::supervision::{Child, ChildExit, Marker, OwnerGone, Ward, parent, start};
 use crate::telemetry::Event;
 
+pub(super) use places::Ready;
 pub use refresh::Refresh;
 pub use restart::{RestartAccount, RestartRefused, Restarted};
 pub use stopping::Stop;
-pub(super) use succession::{Ready, Unfit};
+pub(super) use succession::Unfit;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Part {
@@ -67,7 +69,7 @@ pub struct Supervisor {
     failed: HashMap<AccountId, succession::Failed>,
     successions: HashMap<AccountId, succession::Succession>,
     /// By their generation.
-    leaving: HashMap<u64, succession::Leaving>,
+    leaving: HashMap<u64, places::Leaving>,
     refreshing: refresh::Refreshing,
     /// What could not be used and was told, so that it is told once.
     told: HashSet<String>,

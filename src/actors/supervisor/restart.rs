@@ -25,8 +25,10 @@ pub struct RestartAccount(pub AccountId);
 /// An account was restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Restarted {
-    /// From when the new connection was live, and began to arm its automations, until the old one had
-    /// ended: both acted meanwhile.
+    /// From when the new connection was live, and began to arm its automations, until all of them
+    /// were armed. The old one served the account alone at its beginning, both could at its end.
+    pub arming: Duration,
+    /// From then until the new one had taken the place and the old one had ended.
     pub handover: Duration,
     /// From the request until then.
     pub took: Duration,

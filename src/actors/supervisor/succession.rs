@@ -13,38 +13,21 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::super::connection::{Bequest, Connection, Retire, SucceededBy, TookOver, WhyNotLive};
-use super::super::intake::Served;
+use super::super::connection::{Bequest, Connection, SucceededBy, WhyNotLive};
 use super::super::shared::Account;
 use super::super::shown::Watches;
 use super::desired::Access;
-use super::restart::{Answer, RestartRefused, Restarted};
+use super::restart::{Answer, RestartRefused};
 use super::{Part, Supervisor};
-use crate::domain::connection::Transport;
 use crate::domain::credentials::Credentials;
 use crate::domain::ids::AccountId;
 use crate::domain::restart::Tenure;
 use crate::store;
 use crate::supervision::{Child, OwnerGone, Ward, parent, start};
-use crate::telemetry::{AccountTag, Event};
+use crate::telemetry::Event;
 
-/// How long the old connection may take to end: what its automations are writing down is brought to
-/// its end.
-const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 /// How long the new one may take to say why it is not live.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-
-/// The new connection can do all that the old one does.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Ready {
-    /// Its account.
-    pub account: AccountId,
-    /// Which start it is.
-    pub generation: u64,
-    /// When it was live, and began to arm.
-    pub live_at: Duration,
-}
 
 /// The new connection never will: the exchange refuses its credentials.
 #[derive(Clone, Debug, Message)]
@@ -61,27 +44,12 @@ pub struct Unfit {
 /// A connection that is to take another's place.
 pub(super) struct Succession {
     pub(super) child: Child<Connection>,
-    ward: Ward,
-    account: Arc<Account>,
-    access: Access,
-    began: Duration,
+    pub(super) ward: Ward,
+    pub(super) account: Arc<Account>,
+    pub(super) access: Access,
+    pub(super) began: Duration,
     /// Who asked; nobody where the stored credentials changed.
-    asker: Option<oneshot::Sender<Answer>>,
-}
-
-/// A connection whose place was taken.
-pub(super) struct Leaving {
-    child: Child<Connection>,
-    told: Told,
-}
-
-/// What is told when the old connection has ended.
-struct Told {
-    account: AccountTag,
-    began: Duration,
-    live_at: Duration,
-    transport: Transport,
-    asker: Option<oneshot::Sender<Answer>>,
+    pub(super) asker: Option<oneshot::Sender<Answer>>,
 }
 
 /// Credentials that could not be taken up.
@@ -204,7 +172,7 @@ impl Supervisor {
         }
     }
 
-    fn is_of(&self, id: &AccountId, generation: u64) -> bool {
+    pub(super) fn is_of(&self, id: &AccountId, generation: u64) -> bool {
         let succession = self.successions.get(id);
         succession.is_some_and(|succession| succession.ward.generation() == generation)
     }
@@ -281,87 +249,6 @@ impl Supervisor {
         }
         if let Some(asker) = succession.asker {
             let _ = asker.send(Err(refused));
-        }
-    }
-
-    fn change_places(&mut self, id: &AccountId, live_at: Duration, context: &mut Context<Self>) {
-        let Some(present) = self.shared.accounts.load().get(id).cloned() else {
-            return;
-        };
-        let Some(succession) = self.successions.remove(id) else {
-            return;
-        };
-        let Succession {
-            child,
-            ward,
-            account,
-            access,
-            began,
-            asker,
-        } = succession;
-        let told = Told {
-            account: account.tag.clone(),
-            began,
-            live_at,
-            transport: account.view.load().transport,
-            asker,
-        };
-        // What was sent to the old one so far it passes on before it ends: all in one mailbox.
-        self.enter(Arc::clone(&account));
-        account.connection.fill(child.addr().clone());
-        child.addr().do_send(TookOver(present.view.load_full()));
-        self.served.insert(id.clone(), access);
-        self.failed.remove(id);
-        let part = Part::Connection(id.clone());
-        let (name, generation) = (self.name(&part), ward.generation());
-        let before = self.wards.insert(name, (part, ward));
-        let before = before.map(|(_, ward)| ward.generation());
-        match (self.connections.insert(id.clone(), child), before) {
-            (Some(old), Some(before)) => {
-                old.addr().do_send(Retire);
-                self.leaving.insert(before, Leaving { child: old, told });
-                let id = id.clone();
-                context.run_later(LEAVES_WITHIN, move |supervisor, _| {
-                    if let Some(leaving) = supervisor.leaving.get(&before) {
-                        leaving.child.end();
-                        // What it was writing down may stand, and nobody was told.
-                        supervisor.shared.intake.tell(Served(id));
-                    }
-                });
-            }
-            _ => self.completed(told),
-        }
-        self.shared.events.emit(Event::ActorStarted {
-            actor: self.name(&Part::Connection(id.clone())),
-            generation,
-        });
-    }
-
-    fn completed(&self, told: Told) {
-        let now = self.shared.clock.mono();
-        let restarted = Restarted {
-            handover: now.saturating_sub(told.live_at),
-            took: now.saturating_sub(told.began),
-            transport: told.transport,
-        };
-        self.shared.events.emit(Event::AccountRestarted {
-            account: told.account,
-            handover_ms: restarted.handover.as_millis() as u64,
-            took_ms: restarted.took.as_millis() as u64,
-            transport: restarted.transport,
-        });
-        if let Some(asker) = told.asker {
-            let _ = asker.send(Ok(restarted));
-        }
-    }
-}
-
-impl Handler<Ready> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, ready: Ready, context: &mut Context<Self>) {
-        if !self.stopping && self.is_of(&ready.account, ready.generation) {
-            self.change_places(&ready.account, ready.live_at, context);
         }
     }
 }

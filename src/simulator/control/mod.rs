@@ -17,6 +17,7 @@ use super::money::Price;
 use super::stream::{self, End, Topic};
 use super::wire::{CrossOrderView, CrossPositionView, TradeView};
 use super::world::{World, lock};
+use crate::simulator::keys::MoreKey;
 
 /// An account as the exchange sees it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -170,6 +171,25 @@ impl Control {
         lock(&self.world.engine).add_account(account);
     }
 
+    /// Gives an account, named by its first key, one more key; `false` when there is no such account.
+    pub fn add_key(&self, account: &str, key: &str, secret: &str, passphrase: &str) -> bool {
+        let mut engine = lock(&self.world.engine);
+        if !engine.accounts.contains_key(account) {
+            return false;
+        }
+        let more = MoreKey {
+            account: account.to_owned(),
+            secret: secret.to_owned(),
+            passphrase: passphrase.to_owned(),
+            revoked: false,
+        };
+        engine.more_keys.insert(key.to_owned(), more);
+        drop(engine);
+        let owners = &mut lock(&self.world.hub).owners;
+        owners.insert(key.to_owned(), account.to_owned());
+        true
+    }
+
     /// Puts satoshis into the cross margin of an account, out of nowhere: neither balance nor
     /// ledger nor stream know of it. `false` when there is no such account.
     pub fn give_cross_margin(&self, key: &str, sats: i64) -> bool {
@@ -191,13 +211,7 @@ impl Control {
 
     /// Revokes a key for good; `false` when there is none.
     pub fn revoke_key(&self, key: &str) -> bool {
-        match lock(&self.world.engine).accounts.get_mut(key) {
-            Some(account) => {
-                account.revoked = true;
-                true
-            }
-            None => false,
-        }
+        lock(&self.world.engine).revoke(key)
     }
 
     /// Requests so far.

@@ -25,6 +25,7 @@ use super::cross::{Order, Position};
 use super::ledger::{Ledger, LedgerEntry, LedgerKind, LedgerSource};
 use super::money::{Nano, Price, Side};
 use super::trade::Trade;
+use crate::simulator::keys::MoreKey;
 
 pub(super) use cross::NewOrder;
 pub(super) use orders::{NewTrade, Size, Stop};
@@ -133,6 +134,7 @@ pub(super) struct Settlement {
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) accounts: BTreeMap<String, Account>,
+    pub(super) more_keys: BTreeMap<String, MoreKey>,
     pub(super) ledger: Ledger,
     pub(super) settlements: Vec<Settlement>,
     pub(super) last: Price,
@@ -148,6 +150,7 @@ impl Engine {
     pub(super) fn new(seed: u64, last: Price, half_spread: Price) -> Self {
         Engine {
             accounts: BTreeMap::new(),
+            more_keys: BTreeMap::new(),
             ledger: Ledger::default(),
             settlements: Vec::new(),
             last,

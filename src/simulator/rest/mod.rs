@@ -190,12 +190,15 @@ fn process(world: &World, route: Option<&Route>, request: &Request) -> Result<Va
     };
     waited.map_err(ApiError::too_many)?;
     let mut request_timestamp = None;
+    let mut of = key.to_owned();
     if let Access::Scope(scope) = route.access {
-        request_timestamp = Some(authenticate(world, request, key)?);
+        let timestamp;
+        (timestamp, of) = authenticate(world, request, key)?;
+        request_timestamp = Some(timestamp);
         let engine = lock(&world.engine);
         if !engine
             .accounts
-            .get(key)
+            .get(&of)
             .is_some_and(|account| account.may(scope))
         {
             return Err(ApiError::forbidden(&format!(
@@ -218,7 +221,7 @@ fn process(world: &World, route: Option<&Route>, request: &Request) -> Result<Va
     let body = &request.body;
     (route.handler)(&Call {
         world,
-        key,
+        key: &of,
         query,
         body,
         request_timestamp,
@@ -240,8 +243,8 @@ fn check_content(request: &Request) -> Result<(), ApiError> {
     }
 }
 
-/// Checks the four headers; answers the signed timestamp.
-fn authenticate(world: &World, request: &Request, key: &str) -> Result<i64, ApiError> {
+/// Checks the four headers; answers the signed timestamp and the account, by its first key.
+fn authenticate(world: &World, request: &Request, key: &str) -> Result<(i64, String), ApiError> {
     if world.has_fault(request.place(), |fault| *fault == Fault::GeoBlock) {
         return Err(ApiError::forbidden("Not available in your region"));
     }
@@ -274,14 +277,13 @@ fn authenticate(world: &World, request: &Request, key: &str) -> Result<i64, ApiE
         return Err(denied());
     }
     let engine = lock(&world.engine);
-    let account = engine.accounts.get(key).ok_or_else(denied)?;
+    let key = engine.key(key).ok_or_else(denied)?;
     let (method, path) = (request.method.as_str(), request.uri.path());
-    let secret = &account.config.secret;
-    let signed = auth::verify_rest(secret, time, method, path, data, signature);
+    let signed = auth::verify_rest(key.secret, time, method, path, data, signature);
     let revoked =
-        account.revoked || world.has_fault(request.place(), |fault| *fault == Fault::RevokedKey);
-    if signed && auth::same_text(&account.config.passphrase, phrase) && !revoked {
-        Ok(timestamp)
+        key.revoked || world.has_fault(request.place(), |fault| *fault == Fault::RevokedKey);
+    if signed && auth::same_text(key.passphrase, phrase) && !revoked {
+        Ok((timestamp, key.account.to_owned()))
     } else {
         Err(denied())
     }

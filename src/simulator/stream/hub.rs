@@ -12,6 +12,7 @@ use super::strange;
 use super::topic::Topic;
 use crate::simulator::engine::{Event, News};
 use crate::simulator::faults::{Fault, Place};
+use crate::simulator::keys::{Owners, is_of};
 use crate::simulator::wire;
 use crate::simulator::world::World;
 
@@ -73,6 +74,7 @@ struct Socket {
 pub(in crate::simulator) struct Hub {
     sockets: BTreeMap<u64, Socket>,
     next_id: u64,
+    pub(in crate::simulator) owners: Owners,
     nonces: BTreeMap<(String, i64, String), Duration>,
 }
 
@@ -118,12 +120,8 @@ impl Hub {
             .values()
             .filter(|socket| key.is_none() || socket.session.as_deref() == key)
             .filter(|socket| socket.end.borrow().is_none());
-        let mut ended = 0;
-        for socket in matching.take(most) {
-            socket.end.send_replace(Some(end));
-            ended += 1;
-        }
-        ended
+        let tell = |socket: &&Socket| _ = socket.end.send_replace(Some(end));
+        matching.take(most).inspect(tell).count()
     }
 
     /// Open sockets: key of the session and topics.
@@ -233,7 +231,8 @@ impl Hub {
         let frame = json!({ "jsonrpc": "2.0", "method": "subscription", "params": params });
         let text = Utf8Bytes::from(frame.to_string());
         for socket in self.sockets.values_mut() {
-            let is_owner = owner.is_none() || socket.session.as_deref() == owner;
+            let of = |owner| is_of(&self.owners, socket.session.as_deref(), owner);
+            let is_owner = owner.is_none_or(of);
             if is_owner && socket.topics.contains(&topic) {
                 socket.push(world, &name, &text);
             }

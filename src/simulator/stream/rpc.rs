@@ -178,17 +178,12 @@ fn authenticate(world: &World, caller: &Caller, value: Value) -> Result<Value, R
         return unauthorized("Timestamp outside the window");
     }
     let engine = lock(&world.engine);
-    let Some(account) = engine.accounts.get(&login.key) else {
+    let Some(key) = engine.key(&login.key) else {
         return unauthorized("Unauthorized");
     };
-    let signed = auth::verify_stream(
-        &account.config.secret,
-        login.timestamp,
-        &login.nonce,
-        &login.signature,
-    );
-    let phrase = auth::same_text(&account.config.passphrase, &login.passphrase);
-    if !signed || !phrase || account.revoked || is_revoked(world, &login.key) {
+    let signed = auth::verify_stream(key.secret, login.timestamp, &login.nonce, &login.signature);
+    let phrase = auth::same_text(key.passphrase, &login.passphrase);
+    if !signed || !phrase || key.revoked || is_revoked(world, &login.key) {
         return unauthorized("Unauthorized");
     }
     let place = Place {
@@ -198,7 +193,8 @@ fn authenticate(world: &World, caller: &Caller, value: Value) -> Result<Value, R
     if world.has_fault(place, |fault| *fault == Fault::RefuseLogins) {
         return unauthorized("Unauthorized");
     }
-    let permissions = account.config.permissions.clone();
+    let account = engine.accounts.get(key.account);
+    let permissions = account.map(|account| account.config.permissions.clone());
     let mut hub = lock(&world.hub);
     let nonce = (login.key.clone(), login.timestamp, login.nonce);
     if !hub.use_nonce(nonce, now, world.settings.protocol.nonce) {
@@ -223,8 +219,12 @@ fn session(world: &World, caller: &Caller) -> Result<(String, String, Vec<String
         return unauthorized("Not authenticated");
     };
     let engine = lock(&world.engine);
-    match engine.accounts.get(&key) {
-        Some(account) if !account.revoked && !is_revoked(world, &key) => Ok((
+    let account = match engine.key(&key) {
+        Some(found) if !found.revoked => engine.accounts.get(found.account),
+        _ => None,
+    };
+    match account {
+        Some(account) if !is_revoked(world, &key) => Ok((
             key,
             account.user_id.to_string(),
             account.config.permissions.clone(),

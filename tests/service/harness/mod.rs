@@ -156,7 +156,7 @@ impl Stage {
     pub async fn executions(&self, trader: &Trader) -> Vec<Execution> {
         let filter = Filter {
             account: Some(trader.id.clone()),
-            limit: 1000,
+            limit: 10_000,
             ..Filter::default()
         };
         let listed = self.app().shared.journal.executions(&filter).await;
@@ -204,7 +204,7 @@ impl Stage {
         let filter = AuditFilter {
             account: Some(trader.id.clone()),
             automation: None,
-            limit: 1000,
+            limit: 10_000,
         };
         let audit = self.app().shared.journal.audit_entries(&filter).await;
         let audit = audit.unwrap().rows.len();

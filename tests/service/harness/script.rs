@@ -9,7 +9,7 @@ use vigia::app::{self, App};
 use vigia::clock::Clock;
 use vigia::config::{Environment, Settings};
 use vigia::domain::credentials::Credentials;
-use vigia::simulator::{Fault, Limits, ProtocolWindows, Simulator, SimulatorConfig};
+use vigia::simulator::{Cadence, Fault, Limits, ProtocolWindows, Simulator, SimulatorConfig};
 
 use super::{NETWORK, Stage};
 
@@ -45,6 +45,7 @@ type Front = Box<dyn FnOnce(String, String) -> (String, String)>;
 pub struct Script {
     windows: Vec<(&'static str, i64)>,
     limits: Limits,
+    cadence: Cadence,
     dry_run: bool,
     alone: bool,
     skew_ms: i64,
@@ -56,6 +57,7 @@ impl Script {
         Self {
             windows: WINDOWS.to_vec(),
             limits: Limits::off(),
+            cadence: Cadence::default(),
             dry_run: false,
             alone: false,
             skew_ms: 0,
@@ -75,6 +77,18 @@ impl Script {
         self.with("limits.second_ms", 1100)
             .with("limits.logins_per_minute", 20)
             .with("limits.minute_ms", 60_000)
+    }
+
+    /// The exchange has these limits.
+    pub fn under(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Each price is pushed, not only the newest ten times a second.
+    pub fn every_tick(mut self) -> Self {
+        self.cadence = Cadence::EveryTick;
+        self
     }
 
     pub fn dry_run(mut self) -> Self {
@@ -120,6 +134,7 @@ impl Script {
         let validity = table["execution"]["request_validity_ms"].as_integer();
         let simulator = Simulator::start_on_thread(SimulatorConfig {
             limits: self.limits,
+            cadence: self.cadence,
             protocol: ProtocolWindows {
                 rest_timestamp: Duration::from_millis(validity.unwrap().unsigned_abs()),
                 ..ProtocolWindows::default()
