@@ -65,18 +65,17 @@ async fn a_database_that_is_locked_for_writing_at_the_start_is_named() {
     refused(&stage, &["vigia.db", "locked", "try again"]).await;
 }
 
-/// The trigger comes while nothing can be written down: it is carried out when it can, once.
+/// The trigger comes while nothing can be written down, and there is no file of intents: it is carried
+/// out when it can, once.
 #[tokio::test]
 async fn a_lock_while_it_runs_delays_the_execution_and_doubles_nothing() {
     // Less than the database itself waits: the firing is given up, and stands all the same.
-    let stage = Stage::on(
-        None,
-        Windows {
-            store_ms: 300,
-            ..Windows::default()
-        },
-    )
-    .await;
+    let windows = Windows {
+        store_ms: 300,
+        ..Windows::default()
+    };
+    let no_file = "[journal]\nintents_after_ms = 0\n";
+    let stage = Stage::configured(None, windows, no_file).await;
     let (_, position) = stage.guarded("alice", Deed::Add).await;
     let watchman = stage.start();
     watchman.until_armed(1).await;

@@ -32,8 +32,9 @@ impl Fault {
     }
 }
 
-/// The trigger comes while nothing can be written down: nothing is sent, loudly; when the server is
-/// back, all goes on by itself.
+/// The trigger comes when the right to trade may be another's by now: nothing is added, loudly; when
+/// the server is back, all goes on by itself. (`tests/operate` tells what goes on before that, and what
+/// does all the same.)
 async fn carried_out_when_it_is_back(fault: Fault) {
     let windows = Windows {
         store_ms: 300,
@@ -44,10 +45,10 @@ async fn carried_out_when_it_is_back(fault: Fault) {
     let watchman = stage.start();
     watchman.until_armed(1).await;
     fault.strike(stage.server());
+    watchman.until("ownership.stale").await;
     stage.endanger(&position);
     let loud = watchman.until_where("the store's failure", |line| line["what"] == "store_failed");
     loud.await;
-    watchman.until("ownership.stale").await;
     assert!(stage.effects().is_empty(), "{fault:?}");
     fault.end(stage.server());
     let saved = saved(&stage, &watchman).await;

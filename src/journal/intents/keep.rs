@@ -86,7 +86,7 @@ impl Journal {
         }
     }
 
-    async fn learn(&self, intents: &Intents) -> Result<(), JournalError> {
+    pub(in crate::journal) async fn learn(&self, intents: &Intents) -> Result<(), JournalError> {
         let today = intents.0.clock.utc().date_naive();
         let switches = self.store.kill_switches().await?.rows;
         let paused = self.store.paused_accounts().await?;
@@ -124,7 +124,7 @@ impl Journal {
     }
 
     /// Gives all back to the store, if it answers.
-    async fn recover(&self, intents: &Intents) -> Result<(), JournalError> {
+    pub(in crate::journal) async fn recover(&self, intents: &Intents) -> Result<(), JournalError> {
         self.probe().await?;
         loop {
             // A guard in the condition would be held across the await.
