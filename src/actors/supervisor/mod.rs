@@ -15,6 +15,7 @@ mod accounts;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod desired;
+mod idle;
 mod refresh;
 mod restart;
 mod stopping;
@@ -71,6 +72,7 @@ pub struct Supervisor {
     refreshing: refresh::Refreshing,
     /// What could not be used and was told, so that it is told once.
     told: HashSet<String>,
+    idle: idle::Idle,
     progress: Marker,
     stopping: bool,
 }
@@ -96,6 +98,7 @@ impl Supervisor {
             leaving: HashMap::new(),
             refreshing: refresh::Refreshing::default(),
             told: HashSet::new(),
+            idle: idle::Idle::default(),
             stopping: false,
         }
     }
