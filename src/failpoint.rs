@@ -23,7 +23,7 @@
 //! | `job.acknowledged` | job | the queue knows (on Redis: is about to) |
 
 /// Passes a named place on behalf of a key. In test builds it panics or kills the process if it was
-/// told to by `set` or by `VIGIA_FAILPOINT=PLACE=panic`, `=kill`, or `=kill:N` for the pass so counted;
+/// told to by `set` or by `VIGIA_FAILPOINT=PLACE=panic`, `=panic:N` for so many passes, `=kill`, or `=kill:N` for the pass so counted;
 /// `=stall:MS` stops its thread for so many milliseconds.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
@@ -63,6 +63,7 @@ mod armed {
         let deeds = deeds.map(|(place, deed)| {
             let deed = match deed.split_once(':') {
                 Some(("kill", count)) => Deed::Kill(count.parse().unwrap_or(1)),
+                Some(("panic", count)) => Deed::Panic(count.parse().unwrap_or(1)),
                 Some(("stall", length)) => Deed::Stall(length.parse().unwrap_or(0)),
                 _ if deed == "kill" => Deed::Kill(1),
                 _ => Deed::Panic(1),

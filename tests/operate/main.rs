@@ -6,7 +6,9 @@
 #[path = "../crash/books.rs"]
 mod books;
 mod doors;
+mod filters;
 mod killed_in_an_outage;
+mod logs;
 mod manager;
 mod outage;
 #[allow(dead_code, reason = "played with here and in other tests")]
