@@ -1,14 +1,14 @@
-//! `HealthReporter`: how every connection and the queue of jobs are, on one line each, so that an
-//! operator can read the service's health in its logs.
+//! `HealthReporter`: how every connection is, every price feed, the intake, the audit log and the queue
+//! of jobs, on one line each, so that an operator can read the service's health in its logs.
 //!
 //! - Owner: `Supervisor`. Essential: never quarantined.
-//! - Owns: the counts of restarts by actor.
+//! - Owns: whose turn it is to be told.
 //! - In: all events; `QueueSeen` when the queue of jobs has changed. Out: log lines.
 //! - Bound: it falls behind by at most what the event channel holds; then it misses the oldest.
-//! - Death: the counts of restarts start again at zero.
+//! - Death: turns begin anew.
 //! - Stop: nothing is lost.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use super::shared::{Account, Shared};
-use crate::domain::connection::Health;
+use crate::domain::connection::{Health, Transport};
 use crate::domain::ids::AccountId;
 use crate::queue;
 use crate::supervision::failpoint;
@@ -33,7 +33,6 @@ pub struct QueueSeen;
 /// See the module's documentation.
 pub struct HealthReporter {
     shared: Arc<Shared>,
-    restarts: HashMap<String, u64>,
     round: Round,
     /// What was last told of the queue: its link, and whether it is paused.
     queue: (&'static str, bool),
@@ -44,7 +43,6 @@ impl HealthReporter {
     pub fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            restarts: HashMap::new(),
             round: Round::default(),
             queue: (queue::Health::default().link.as_str(), false),
         }
@@ -61,10 +59,24 @@ impl HealthReporter {
             }
         }
         if !everyone {
-            let live = |account: &&Arc<Account>| account.view.load().health == Health::Live;
-            let live = accounts.values().filter(live).count();
-            tracing::info!(event = "health.summary", accounts = accounts.len(), live);
+            let (mut live, mut over_sockets) = (0, 0);
+            for account in accounts.values() {
+                let view = account.view.load();
+                live += usize::from(view.health == Health::Live);
+                over_sockets += usize::from(view.transport == Transport::Websocket);
+            }
+            let (accounts, over_http) = (accounts.len(), accounts.len() - over_sockets);
+            tracing::info!(
+                event = "health.summary",
+                accounts,
+                live,
+                over_sockets,
+                over_http
+            );
         }
+        self.feed_lines(&accounts);
+        self.intake_line();
+        self.audit_line();
         self.queue_line();
         context.run_later(self.shared.tuning.health_period, Self::report);
     }
@@ -89,7 +101,9 @@ impl HealthReporter {
     fn line(&self, account: &Account) {
         let (view, now) = (account.view.load(), self.shared.clock.mono());
         let age_ms = |at: std::time::Duration| now.saturating_sub(at).as_millis() as u64;
+        let metrics = self.shared.events.metrics();
         let actor = format!("connection/{}", account.tag.name);
+        let under_way = metrics.pool.by_account.load();
         tracing::info!(
             event = "health",
             account_id = %account.tag.id,
@@ -100,8 +114,8 @@ impl HealthReporter {
             price_age_ms = account.network.price.seen(now).map(|seen| seen.age.as_millis() as u64),
             positions = view.rows.len(),
             switches = view.switches,
-            restarts = self.restarts.get(&actor).copied().unwrap_or(0),
-            in_hand = self.shared.in_hand.len(),
+            restarts = metrics.lives.of(&actor).restarts,
+            backlog = under_way.get(&account.tag.id).copied().unwrap_or(0),
             uptime_s = now.as_secs(),
         );
     }
@@ -130,7 +144,62 @@ impl Round {
     }
 }
 
+/// Whoever serves all accounts.
 impl HealthReporter {
+    /// The price feeds of the networks that have accounts.
+    fn feed_lines(&self, accounts: &HashMap<AccountId, Arc<Account>>) {
+        let networks: BTreeMap<_, _> = accounts
+            .values()
+            .map(|account| (account.network.feed_name(), &account.network))
+            .collect();
+        let (now, freshness) = (self.shared.clock.mono(), &self.shared.tuning.freshness);
+        for (actor, network) in networks {
+            let price = &network.price;
+            let life = self.shared.events.metrics().lives.of(&actor);
+            let rooms = network.sockets.rooms();
+            let state = match price.usable(now, freshness) {
+                Some(_) => Health::Live,
+                None => Health::Blind,
+            };
+            tracing::info!(
+                event = "health.feed",
+                actor,
+                %state,
+                transport = %price.transport(),
+                price_age_ms = price.seen(now).map(|seen| seen.age.as_millis() as u64),
+                levels = price.levels.read(),
+                sockets = rooms.iter().map(|room| room.open).sum::<usize>(),
+                new_sockets_left = rooms.iter().map(|room| room.new_left).sum::<usize>(),
+                restarts = life.restarts,
+                uptime_s = now.as_secs(),
+            );
+        }
+    }
+
+    fn intake_line(&self) {
+        let metrics = self.shared.events.metrics();
+        let (pool, life) = (&metrics.pool, metrics.lives.of("intake"));
+        tracing::info!(
+            event = "health.intake",
+            state = life.standing.as_str(),
+            backlog = pool.waiting.read() + pool.parked.read(),
+            in_hand = pool.busy.read(),
+            executors = pool.seats.read(),
+            restarts = life.restarts,
+            uptime_s = self.shared.clock.mono().as_secs(),
+        );
+    }
+
+    fn audit_line(&self) {
+        let life = self.shared.events.metrics().lives.of("audit_log");
+        tracing::info!(
+            event = "health.audit",
+            state = life.standing.as_str(),
+            restarts = life.restarts,
+            uptime_s = self.shared.clock.mono().as_secs(),
+        );
+    }
+
     /// How the queue of jobs is; nothing in a dry run, which takes none.
     fn queue_line(&self) {
         if self.shared.dry_run {
@@ -144,6 +213,7 @@ impl HealthReporter {
             ..
         } = health;
         let state = health.link.as_str();
+        let restarts = self.shared.events.metrics().lives.of("job_desk").restarts;
         if let Some((cause, since)) = health.link.trouble() {
             let lost_ms = (self.shared.clock.utc() - since).num_milliseconds();
             tracing::warn!(
@@ -153,10 +223,18 @@ impl HealthReporter {
                 lost_ms,
                 paused,
                 in_hand,
-                resumptions
+                resumptions,
+                restarts
             );
         } else {
-            tracing::info!(event = "health.queue", state, paused, in_hand, resumptions);
+            tracing::info!(
+                event = "health.queue",
+                state,
+                paused,
+                in_hand,
+                resumptions,
+                restarts
+            );
         }
     }
 }
@@ -209,9 +287,6 @@ impl StreamHandler<QueueSeen> for HealthReporter {
 impl StreamHandler<Event> for HealthReporter {
     fn handle(&mut self, event: Event, _: &mut Context<Self>) {
         match event {
-            Event::ActorRestarted { actor, restarts } => {
-                self.restarts.insert(actor, restarts);
-            }
             Event::ConnectionState { account, .. } | Event::TransportSwitched { account, .. } => {
                 if let Some(account) = self.shared.accounts.load().get(&account.id) {
                     self.line(account);

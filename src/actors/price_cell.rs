@@ -1,8 +1,9 @@
 //! The last price of a network, as the feed publishes it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::domain::connection::Transport;
 use crate::domain::execution::Seen;
 use crate::domain::price::{Freshness, LastPrice};
 use crate::domain::units::Price;
@@ -13,6 +14,7 @@ use crate::meter::{Counter, Gauge};
 pub struct PriceCell {
     cents: AtomicU64,
     confirmed_us: AtomicU64,
+    pushed: AtomicBool,
     /// Prices that the socket has pushed.
     pub ticks: Counter,
     /// Trigger levels that stand.
@@ -27,6 +29,19 @@ impl PriceCell {
             .store(last.price().map_or(0, Price::cents), Ordering::Release);
         self.confirmed_us
             .store(last.confirmed_at().as_micros() as u64, Ordering::Release);
+    }
+
+    /// Prices are pushed by a socket from now on, or no longer.
+    pub fn is_pushed(&self, pushed: bool) {
+        self.pushed.store(pushed, Ordering::Relaxed);
+    }
+
+    /// Where prices come from.
+    pub fn transport(&self) -> Transport {
+        match self.pushed.load(Ordering::Relaxed) {
+            true => Transport::Websocket,
+            false => Transport::Http,
+        }
     }
 
     /// The price and its age, whatever that is; `None` before the first.

@@ -166,6 +166,7 @@ impl PriceFeed {
     fn lost(&mut self, cause: &'static str, detail: String) {
         let (now, windows) = (self.now(), self.shared.tuning.link);
         self.socket = None;
+        self.network.price.is_pushed(false);
         self.socket_number += 1;
         if now.saturating_sub(self.socket_opened_at) >= windows.socket_stable {
             self.socket_failures = 0;
@@ -200,6 +201,7 @@ impl PriceFeed {
         let freshness = &self.shared.tuning.freshness;
         self.last.pushed(price, dated_at, read_at, freshness);
         self.network.price.ticks.one();
+        self.network.price.is_pushed(true);
         self.network.price.publish(&self.last);
         self.evaluate(read_at);
     }
@@ -234,6 +236,7 @@ impl Actor for PriceFeed {
 
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("price_feed.started", &self.network.network.name);
+        self.network.price.is_pushed(false);
         self.beat(context);
     }
 }

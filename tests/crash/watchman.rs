@@ -48,6 +48,7 @@ pub struct Watchman {
     child: Child,
     clock: Clock,
     lines: Arc<Mutex<Vec<Value>>>,
+    log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -97,9 +98,11 @@ impl Watchman {
             .unwrap();
         let stderr = child.stderr.take().unwrap();
         let lines = Arc::new(Mutex::new(vec![]));
-        let heard = Arc::clone(&lines);
+        let log = Arc::new(Mutex::new(String::new()));
+        let (heard, written) = (Arc::clone(&lines), Arc::clone(&log));
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                written.lock().unwrap().push_str(&format!("{line}\n"));
                 let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 heard.lock().unwrap().push(line);
             }
@@ -108,12 +111,19 @@ impl Watchman {
             child,
             clock,
             lines,
+            log,
             reader: Some(reader),
         }
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its log so far, as it was written.
+    #[allow(dead_code, reason = "read elsewhere")]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// What it has logged so far.

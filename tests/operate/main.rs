@@ -9,6 +9,7 @@ mod doors;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]
 mod figures;
+mod filters;
 #[allow(
     dead_code,
     unused_imports,
@@ -17,6 +18,7 @@ mod figures;
 #[path = "../service/harness/mod.rs"]
 mod harness;
 mod killed_in_an_outage;
+mod logs;
 mod manager;
 mod metrics;
 mod outage;

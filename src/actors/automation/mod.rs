@@ -25,7 +25,7 @@ use chrono::{DateTime, Utc};
 use super::connection::{ExecutionEnded, FeedStarted};
 use super::price_feed::{LevelReached, Unwatch};
 use super::shared::{Account, Row, Shared};
-use super::shown::{Armed, Watched};
+use super::shown::{Armed, Stance, Watched};
 use crate::domain::arming::{Arming, Effect, Event as ArmingEvent, Habit, Phase};
 use crate::domain::execution::{Danger, Seen};
 use crate::domain::ids::{AutomationId, PositionId};
@@ -206,14 +206,32 @@ impl Automation {
         let Some(tracked) = self.tracked.get_mut(&id) else {
             return;
         };
+        let before = tracked.shown.stance().phase;
         let effect = tracked.arming.step(event, now, habit);
         tracked.shown.stands(&tracked.arming);
+        let stance = tracked.shown.stance();
+        if stance.phase != before {
+            self.tell_waiting(id, &stance);
+        }
         if self.retiring {
             self.leave(context);
         } else if let Some(effect) = effect {
             self.perform(id, effect, context);
         }
         self.tell_standing();
+    }
+
+    /// Why it does not act although it may be enabled and in danger's reach.
+    fn tell_waiting(&self, id: PositionId, stance: &Stance) {
+        let until = stance.until.map(|at| at.to_rfc3339());
+        let tag = &self.account.tag;
+        if matches!(stance.phase, "resting" | "spent") {
+            tracing::info!(
+                event = "automation.waits", account_id = %tag.id, account_name = %tag.name,
+                automation = %self.plan.id, position = %id, episode = stance.episode,
+                phase = stance.phase, until
+            );
+        }
     }
 
     fn perform(&mut self, id: PositionId, effect: Effect, context: &mut Context<Self>) {

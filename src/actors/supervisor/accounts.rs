@@ -30,6 +30,7 @@ impl Supervisor {
     /// Ends what should no longer run, starts what should, and passes on what changed.
     pub(super) fn follow(&mut self, desired: Desired, context: &mut Context<Self>) {
         self.shared.expected.set(desired.accounts.keys().cloned());
+        self.idle.follow(desired.off);
         let gone: Vec<_> = self
             .shared
             .accounts

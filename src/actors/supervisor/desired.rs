@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use super::super::shared::Shared;
 use super::AutomationPlan;
+use super::idle::Off;
 use crate::domain::credentials::Credentials;
 use crate::domain::ids::AccountId;
 use crate::journal::Execution;
@@ -46,6 +47,8 @@ pub(super) struct Wanted {
 /// What is stored: accounts that should be served, and what each should be watched for.
 pub(super) struct Desired {
     pub(super) accounts: HashMap<AccountId, Wanted>,
+    /// Automations that do not act by themselves.
+    pub(super) off: Vec<Off>,
 }
 
 /// Reads what should run, and what of it cannot be used, in words. `served` says what the accounts
@@ -67,20 +70,17 @@ pub(super) async fn desired(
     let mut accounts: HashMap<_, _> = listed
         .rows
         .into_iter()
-        .filter(|account| account.is_active)
         .map(|account| (account.id.clone(), wanted(account)))
         .collect();
+    let mut off = vec![];
     let listed = store.automations(None).await?;
     unusable.extend(listed.unreadable.iter().map(ToString::to_string));
-    for stored in listed
-        .rows
-        .into_iter()
-        .filter(|stored| stored.is_active && stored.live)
-    {
+    for stored in listed.rows {
         let Some(wanted) = accounts.get_mut(&stored.account_id) else {
             continue;
         };
-        if wanted.stored.paused.is_some() {
+        if let Some(is_off) = Off::of(&stored, &wanted.stored) {
+            off.push(is_off);
             continue;
         }
         match stored.rule() {
@@ -95,6 +95,7 @@ pub(super) async fn desired(
             }
         }
     }
+    accounts.retain(|_, wanted| wanted.stored.is_active);
     open_credentials(store, served, &mut accounts).await;
     let moves = |wanted: &Wanted| {
         let served = served.get(&wanted.stored.id);
@@ -108,7 +109,7 @@ pub(super) async fn desired(
             wanted.is_owed = unfinished.rows.iter().any(owed);
         }
     }
-    Ok((Desired { accounts }, unusable))
+    Ok((Desired { accounts, off }, unusable))
 }
 
 /// Opens what the accounts are not served with yet.

@@ -15,6 +15,7 @@ mod accounts;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod desired;
+mod idle;
 mod places;
 mod refresh;
 mod restart;
@@ -73,6 +74,7 @@ pub struct Supervisor {
     refreshing: refresh::Refreshing,
     /// What could not be used and was told, so that it is told once.
     told: HashSet<String>,
+    idle: idle::Idle,
     progress: Marker,
     stopping: bool,
 }
@@ -98,6 +100,7 @@ impl Supervisor {
             leaving: HashMap::new(),
             refreshing: refresh::Refreshing::default(),
             told: HashSet::new(),
+            idle: idle::Idle::default(),
             stopping: false,
         }
     }
