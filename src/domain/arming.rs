@@ -83,7 +83,7 @@ pub enum Event {
     ConditionTrue,
     /// The execution stands in the store.
     Fired(ExecutionId),
-    /// The store says that this episode was fired before, by this execution.
+    /// This episode was fired before, by this execution: the store says so, or whoever fired it.
     FiredBefore(ExecutionId),
     /// The execution has ended.
     Ended(Ended),
@@ -185,7 +185,7 @@ impl Arming {
             }),
             (Phase::Armed, Event::Due) => Some(Effect::Watch),
             (Phase::Firing, Event::Fired(execution))
-            | (Phase::Opening | Phase::Firing, Event::FiredBefore(execution)) => {
+            | (Phase::Opening | Phase::Armed | Phase::Firing, Event::FiredBefore(execution)) => {
                 self.phase = Phase::Fired(execution);
                 None
             }
@@ -331,6 +331,22 @@ mod tests {
         fired(&mut arming, id(1));
         assert_eq!(arming.step(Event::ConditionTrue, at(0), GUARD), None);
         assert_eq!(arming.phase, Phase::Fired(id(1)));
+    }
+
+    #[test]
+    fn an_episode_that_another_fired_is_armed_no_longer() {
+        let (mut arming, _) = Arming::first();
+        let once = Habit {
+            rearming: Rearming::OnceFalse,
+            ..GUARD
+        };
+        assert_eq!(arming.step(Event::Opened, at(0), once), Some(Effect::Watch));
+        assert_eq!(arming.step(Event::FiredBefore(id(1)), at(1), once), None);
+        assert_eq!(arming.step(Event::ConditionTrue, at(1), once), None);
+        let effect = arming.step(ended(id(1), State::Done, 2), at(2), once);
+        assert_eq!(effect, Some(Effect::WatchRelease), "as if it had fired it");
+        let effect = arming.step(Event::ConditionFalse, at(3), once);
+        assert_eq!(effect, Some(Effect::Open { episode: 2 }));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use super::super::connection::Fired;
 use super::super::intake::Submit;
 use super::super::work::Work;
 use super::Automation;
@@ -87,6 +88,14 @@ impl Automation {
                 failpoint::pass("automation.fired", &self.account.tag.name);
                 // An intake that is being restarted finds the row in the journal.
                 self.shared.intake.tell(Submit(work));
+                // While another connection takes over, both have an automation of this rule.
+                self.account.connection.tell(Fired {
+                    automation: self.plan.id.clone(),
+                    rule_version: self.plan.rule_version,
+                    position: id,
+                    episode,
+                    execution,
+                });
                 self.apply(id, ArmingEvent::Fired(execution), context);
                 self.look_up_later(id, execution, context);
             }

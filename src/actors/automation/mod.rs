@@ -2,8 +2,9 @@
 //!
 //! - Owner: the account's `Connection`. Set aside when it dies too often.
 //! - Owns: its arming, as far as it is in memory; what counts is in the store.
-//! - In: `BookChanged`, `LevelReached`, `ExecutionEnded`, `FeedStarted`, `Retire`. Out: `Watch` and
-//!   `Unwatch` to the price feed, `Submit` and `TakeUp` to the intake, `Stands` to its connection.
+//! - In: `BookChanged`, `LevelReached`, `ExecutionEnded`, `FeedStarted`, `Fired`, `Retire`. Out:
+//!   `Watch` and `Unwatch` to the price feed, `Submit` and `TakeUp` to the intake, `Fired` and
+//!   `Stands` to its connection.
 //! - Bound: one level and at most one unfinished execution for each position.
 //! - Death: a fresh one reads arming from the store; an execution that was written down is carried
 //!   out by the intake whether or not this actor lives.

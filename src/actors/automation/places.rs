@@ -2,10 +2,10 @@
 
 use actix::prelude::*;
 
-use super::super::connection::Retire;
+use super::super::connection::{Fired, Retire};
 use super::super::price_feed::Unwatch;
 use super::Automation;
-use crate::domain::arming::Phase;
+use crate::domain::arming::{Event as ArmingEvent, Phase};
 use crate::domain::ids::AutomationId;
 
 /// Every position is armed, or whatever else the store says of it.
@@ -31,6 +31,29 @@ impl Automation {
         let firing = |tracked: &super::Tracked| tracked.arming.phase == Phase::Firing;
         if self.retiring && !self.tracked.values().any(firing) {
             context.stop();
+        }
+    }
+}
+
+impl Handler<Fired> for Automation {
+    type Result = ();
+
+    /// What the other one fired is not armed here either: it would be taken for fired when it is next
+    /// true, and that for the same time.
+    fn handle(&mut self, fired: Fired, context: &mut Context<Self>) {
+        let (id, execution) = (fired.position, fired.execution);
+        let Some(tracked) = self.tracked.get(&id) else {
+            return;
+        };
+        let armed = matches!(
+            tracked.arming.phase,
+            Phase::Opening | Phase::Armed | Phase::Firing
+        );
+        let same =
+            self.plan.rule_version == fired.rule_version && tracked.arming.episode == fired.episode;
+        if armed && same {
+            self.apply(id, ArmingEvent::FiredBefore(execution), context);
+            self.look_up(id, execution, context);
         }
     }
 }

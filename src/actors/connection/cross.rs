@@ -37,7 +37,7 @@ impl Connection {
         let allowance = match self.account.rate.spend(Spend::Read, now) {
             Ok(allowance) => allowance,
             Err(free_at) => {
-                self.read_cross_later(free_at.saturating_sub(now), context);
+                self.read_cross_later(self.pause_until(free_at), context);
                 return;
             }
         };
@@ -64,7 +64,6 @@ impl Connection {
             return;
         }
         self.cross_waits = true;
-        let pause = pause.max(Duration::from_millis(1));
         context.run_later(pause, |connection, context| {
             connection.cross_waits = false;
             connection.read_cross(context);

@@ -3,11 +3,11 @@
 //!
 //! - Owner: `Supervisor`, one for each account. Set aside when it dies too often.
 //! - Owns: the book, the account's socket, its automations, the account's `View`.
-//! - In: socket events, `Learned` from executors, `Plans`, `ExecutionEnded`, `FeedStarted`; when one
-//!   is to take another's place: `SucceededBy`, `Bequest`, `Overheard`, `Stands`, `WhyNotLive`,
-//!   `TookOver`, `Retire`. Out: `BookChanged`, `ExecutionEnded`, `FeedStarted` and `Retire` to its
-//!   automations, `Bequest`, `Overheard`, `Learned` and `ExecutionEnded` to its successor, `Ready` and
-//!   `Unfit` to the supervisor.
+//! - In: socket events, `Learned` from executors, `Plans`, `ExecutionEnded`, `FeedStarted`, `Fired`;
+//!   when one is to take another's place: `SucceededBy`, `Bequest`, `Overheard`, `Stands`,
+//!   `WhyNotLive`, `TookOver`, `Retire`. Out: `BookChanged`, `ExecutionEnded`, `FeedStarted`, `Fired`
+//!   and `Retire` to its automations, `Bequest`, `Overheard`, `Learned`, `Fired` and `ExecutionEnded`
+//!   to its successor, `Ready` and `Unfit` to the supervisor.
 //! - Bound: one reading of the book at a time, within the key's rate budget; 1024 frames wait.
 //! - Death: book and socket are lost and read again; automations end and start with it; running
 //!   executions do not.
@@ -44,7 +44,7 @@ pub use automations::CrashAutomation;
 pub use automations::{ExecutionEnded, FeedStarted, Plans};
 pub use learned::Learned;
 pub(super) use reading::refusal_of;
-pub use succession::{Bequest, Overheard, Retire, SucceededBy, TookOver, WhyNotLive};
+pub use succession::{Bequest, Fired, Overheard, Retire, SucceededBy, TookOver, WhyNotLive};
 
 /// How often state and nearness are looked at.
 const BEAT: Duration = Duration::from_millis(500);

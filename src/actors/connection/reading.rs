@@ -36,7 +36,7 @@ impl Connection {
         let allowance = match self.account.rate.spend(Spend::Read, now) {
             Ok(allowance) => allowance,
             Err(free_at) => {
-                let pause = free_at.saturating_sub(now).max(Duration::from_millis(1));
+                let pause = self.pause_until(free_at);
                 self.read_timer = Some(context.run_later(pause, Self::read));
                 return;
             }
@@ -193,7 +193,7 @@ impl Connection {
         let allowance = match self.account.rate.spend(Spend::Read, now) {
             Ok(allowance) => allowance,
             Err(free_at) => {
-                self.read_balance_later(free_at.saturating_sub(now), context);
+                self.read_balance_later(self.pause_until(free_at), context);
                 return;
             }
         };
@@ -219,11 +219,22 @@ impl Connection {
             return;
         }
         self.balance_waits = true;
-        let pause = pause.max(Duration::from_millis(1));
         context.run_later(pause, |connection, context| {
             connection.balance_waits = false;
             connection.read_balance(context);
         });
+    }
+
+    /// How long to wait for a place in the rate budget. One that is to take over goes first: it needs
+    /// few, and then all are its own.
+    pub(super) fn pause_until(&self, free_at: Duration) -> Duration {
+        const LEAST: Duration = Duration::from_millis(1);
+        const BEHIND: Duration = Duration::from_millis(20);
+        let pause = free_at.saturating_sub(self.now()).max(LEAST);
+        match self.successor {
+            Some(_) => pause + BEHIND,
+            None => pause,
+        }
     }
 
     /// Often near a trigger or liquidation, seldom far from both.

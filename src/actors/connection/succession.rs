@@ -16,7 +16,7 @@ use super::super::supervisor::{Ready, Supervisor, Unfit};
 use super::{Connection, Learned, cross};
 use crate::domain::book::{Book, CrossBook, TradeEvent};
 use crate::domain::connection::{Health, Transport};
-use crate::domain::ids::{AutomationId, PositionId};
+use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::exchange::ExchangeError;
 use crate::telemetry::Event;
 
@@ -46,6 +46,22 @@ pub enum Overheard {
     Trade(PositionId, TradeEvent, Duration),
     /// Of the cross account.
     Cross(Duration),
+}
+
+/// An automation of the account has fired an episode.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Fired {
+    /// The automation.
+    pub automation: AutomationId,
+    /// The version of its rule.
+    pub rule_version: i64,
+    /// For which position.
+    pub position: PositionId,
+    /// Which episode.
+    pub episode: i64,
+    /// The execution that stands in the journal.
+    pub execution: ExecutionId,
 }
 
 /// From now on it serves the account, which was shown like this until now.
@@ -256,6 +272,20 @@ impl Handler<Overheard> for Connection {
         match overheard {
             Overheard::Trade(id, event, at) => self.take_trade_event(id, event, at, context),
             Overheard::Cross(at) => self.take_cross_event(at, context),
+        }
+    }
+}
+
+impl Handler<Fired> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, fired: Fired, _: &mut Context<Self>) {
+        if let Some(successor) = &self.successor {
+            successor.do_send(fired.clone());
+        }
+        let automated = self.automations.get(&fired.automation);
+        if let Some(child) = automated.and_then(|automated| automated.child.as_ref()) {
+            child.addr().do_send(fired);
         }
     }
 }

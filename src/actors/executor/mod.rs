@@ -13,6 +13,7 @@ mod fallback;
 mod keeping;
 mod prove;
 mod record;
+mod refused;
 mod reopen;
 mod send;
 

@@ -2,6 +2,7 @@
 //! stored for it.
 
 mod credentials;
+mod meanwhile;
 mod refused;
 mod storm;
 mod swing;

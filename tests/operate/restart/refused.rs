@@ -187,3 +187,22 @@ async fn a_paused_account_is_restarted_and_stays_paused() {
     assert_eq!(stage.kinds(&trader), [LedgerKind::MarginAdded]);
     stage.end().await;
 }
+
+/// What is set aside is not waited for: a restart begins at once.
+#[actix::test]
+async fn a_quarantined_account_is_started_afresh_at_once() {
+    const STARTS: u32 = 5;
+    let mut stage = Script::new().play().await;
+    let (alpha, _) = stage.guarded("alpha", adding()).await;
+    stage.live_over(&alpha, Websocket).await;
+    stage.mark();
+    let dies = Deed::Panic(STARTS);
+    failpoint::set("connection.started", Some(&alpha.name), dies);
+    stage.app().crash(&alpha.connection(), Place::Handler);
+    let quarantined = |event: &Event| matches!(event, Event::ActorQuarantined { .. });
+    stage.wait_until("it is set aside", quarantined).await;
+    assert_eq!(stage.view(&alpha).health, Health::Quarantined);
+    stage.restart(&alpha).await.unwrap();
+    goes_on(&mut stage, &alpha).await;
+    stage.end().await;
+}

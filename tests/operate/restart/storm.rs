@@ -18,8 +18,10 @@ use crate::harness::{Script, Stage};
 /// Accounts beside the one that is restarted, and how many of them act at each swing.
 const OTHERS: usize = 19;
 const BUSY: usize = 4;
-/// Restarts in a row; then come swings without any, which the others' latency is compared with.
-const BATCH: usize = 25;
+/// Restarts in a row at most, and in how many rows at least; between them come swings without any,
+/// which the others' latency is compared with.
+const ROW: usize = 25;
+const ROWS: usize = 4;
 const QUIET: usize = 4;
 
 /// One account that will be restarted, and others, each watched.
@@ -93,8 +95,8 @@ async fn storm(script: Script, times: usize, pace: Duration) {
         quiet.push(std::mem::take(&mut swings.latencies));
         swings.slowest = Duration::ZERO;
         let began = Instant::now();
-        let batch = BATCH.min(times - restarted.len());
-        restarted.append(&mut restarts(&mut stage, &mut swings, batch).await);
+        let row = ROW.min(times / ROWS);
+        restarted.append(&mut restarts(&mut stage, &mut swings, row).await);
         took += began.elapsed();
         slowest = slowest.max(swings.slowest);
         during.append(&mut swings.latencies);
