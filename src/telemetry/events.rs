@@ -3,18 +3,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
-
-use super::metrics::Metrics;
-use crate::clock::Clock;
 use crate::domain::connection::{Health, Transport};
 use crate::domain::execution::{Action, SkipReason};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId};
 use crate::domain::units::Price;
-
-/// Events that a listener may fall behind by; beyond, it misses the oldest. Nothing that must not
-/// be lost depends on a listener.
-const LISTENERS_LAG: usize = 4096;
 
 /// Whose line it is: id and name, on every line about an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,7 +224,7 @@ impl Event {
     }
 
     #[rustfmt::skip] // one line an event reads best
-    fn log(&self) {
+    pub(super) fn log(&self) {
         use tracing::{debug, error, info, warn};
         let event = self.name();
         match self {
@@ -334,41 +326,4 @@ impl Event {
 fn of(account: &Option<AccountTag>) -> (Option<String>, Option<&str>) {
     let tag = account.as_ref();
     tag.map(|tag| (tag.id.to_string(), &*tag.name)).unzip()
-}
-
-/// Where events go. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Events {
-    listeners: broadcast::Sender<Event>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
-}
-
-impl Events {
-    /// Nobody listens yet, nothing was counted.
-    pub fn new(clock: Clock) -> Self {
-        Self {
-            listeners: broadcast::channel(LISTENERS_LAG).0,
-            metrics: Arc::default(),
-            clock,
-        }
-    }
-
-    /// Logs an event, counts it and tells the listeners.
-    pub fn emit(&self, event: Event) {
-        event.log();
-        self.metrics.count(&event, self.clock.utc());
-        // Nobody listening is the usual case.
-        let _ = self.listeners.send(event);
-    }
-
-    /// Hears all events from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.listeners.subscribe()
-    }
-
-    /// What was counted, of events and beside them.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
 }

@@ -1,10 +1,12 @@
 //! Logs, the events in them, which bear stable names, and the figures that are made of them.
 
+mod emit;
 mod events;
 mod init;
 pub mod metrics;
 mod sampled;
 
-pub use events::{AccountTag, Event, Events};
+pub use emit::Events;
+pub use events::{AccountTag, Event};
 pub use init::{LogFormat, init};
 pub use sampled::{Sampled, SampledBy};

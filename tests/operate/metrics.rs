@@ -41,6 +41,12 @@ async fn eventful() -> (Stage, crate::watchman::Watchman) {
     let (_, position) = stage.guarded("alpha", Deed::Add).await;
     let watchman = stage.start();
     watchman.until_armed(1).await;
+    let on_its_socket = |line: &serde_json::Value| {
+        line["event"] == "transport.switched" && line["to"] == "websocket"
+    };
+    watchman
+        .until_where("the account is on its socket", on_its_socket)
+        .await;
     stage.control.drop_sockets(None);
     watchman.until("socket.lost").await;
     stage.endanger(&position);

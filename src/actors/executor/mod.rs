@@ -8,6 +8,7 @@
 //! - Death: the journal says how far it came; the intake has it looked up and goes on from there.
 //! - Stop: it finishes what it has in hand.
 
+mod again;
 mod command;
 mod fallback;
 mod keeping;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::connection::Learned;
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
-use super::send::{not_sent, obey};
+use super::again::{not_sent, obey};
 use super::{Next, fallback, record, reopen, store_failed};
 use crate::domain::execution::{Action, Before};
 use crate::exchange::{Class, ExchangeError};

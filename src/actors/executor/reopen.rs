@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
-use super::{Next, record, send, store_failed};
+use super::{Next, again, record, send, store_failed};
 use crate::domain::execution::{Action, Before, Reopening, SkipReason, State};
 use crate::domain::units::Sats;
 use crate::exchange::{Class, ExchangeError};
@@ -107,7 +107,7 @@ pub(super) async fn refused(
     if !passes {
         return not_reopened(shared, work, error.to_string()).await;
     }
-    send::obey(shared, &work.account, error);
+    again::obey(shared, &work.account, error);
     let text = error.to_string();
     match shared
         .journal
@@ -123,7 +123,7 @@ pub(super) async fn refused(
             // Until it is too old: that is the bound of its attempts.
             let (now, roll) = (shared.clock.mono(), shared.clock.roll());
             let pause = shared.tuning.retry.delay(work.attempts, roll);
-            Next::again(work, now + pause.max(send::LEAST_PAUSE))
+            Next::again(work, now + pause.max(again::LEAST_PAUSE))
         }
         Err(error) => store_failed(shared, work, &error),
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::super::connection::{Learned, refusal_of};
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
-use super::{Next, record, reopen, send, store_failed};
+use super::{Next, again, record, reopen, store_failed};
 use crate::domain::execution::{Action, Before, NOT_APPLIED, UNAVAILABLE};
 use crate::domain::position::Position;
 use crate::domain::proof::Verdict;
@@ -194,7 +194,7 @@ async fn nowhere(shared: &Shared, mut work: Work) -> Next {
 /// account is refused, no more often than the account itself is tried again.
 fn unread(shared: &Shared, mut work: Work, error: &ExchangeError) -> Next {
     const MOST_DOUBLINGS: u32 = 8;
-    send::obey(shared, &work.account, error);
+    again::obey(shared, &work.account, error);
     work.unread = (work.unread + 1).min(MOST_DOUBLINGS);
     let pause = match refusal_of(error) {
         Some(_) => shared.tuning.link.refused_pause,
