@@ -236,7 +236,7 @@ impl Intents {
             tracing::warn!(
                 event = "journal.recovered",
                 kept = outage.kept,
-                lasted_ms = lasted.as_millis()
+                lasted_ms = lasted.as_millis() as u64
             );
         }
     }
