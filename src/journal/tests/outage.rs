@@ -192,6 +192,8 @@ async fn an_end_that_lands_late_has_one_entry() {
     scene.until_stored(1, State::Done).await;
     scene.recover().await.unwrap();
     assert_eq!(scene.entries().await, 1);
+    let intents = scene.journal.intents.as_ref().unwrap();
+    assert_eq!(intents.in_file(execution(1)), None, "refused by the store");
     assert_eq!(scene.stored(2).await.unwrap().state, State::Planned);
     let fired = OpenedEpisode::Fired {
         episode: 2,
