@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::door::Door;
-use super::report::QueueReport;
+use super::report::{JournalReport, QueueReport};
 use crate::actors::Readiness;
 use crate::supervision::Progress;
 
@@ -18,11 +18,13 @@ pub(super) fn routes() -> Router<Door> {
         .route("/readyz", get(ready))
 }
 
-/// Whoever may ask this may not know more of the queue than its state: causes name servers.
+/// Whoever may ask this may not know more of queue and journal than their state: causes name servers.
 async fn alive(State(door): State<Door>) -> Response {
     let (status, told) = told(&door.shared.progress, "alive");
     let queue = QueueReport::of(&door.shared);
-    (status, format!("{told}jobs: {}\n", queue.state)).into_response()
+    let journal = JournalReport::of(&door.shared);
+    let told = format!("{told}jobs: {}\njournal: {}\n", queue.state, journal.state);
+    (status, told).into_response()
 }
 
 /// Whether every part gets on; if not, which do not.
@@ -58,6 +60,7 @@ async fn ready(State(door): State<Door>) -> Response {
         "ready": ready, "waiting_for": waiting, "accounts": accounts, "live": live,
         "unauthorized": unauthorized, "blocked": blocked, "quarantined": quarantined,
         "unusable": unusable, "jobs": queue.state,
+        "journal": JournalReport::of(&door.shared).state,
     });
     (status, Json(report)).into_response()
 }

@@ -2,8 +2,6 @@
 //! that uses this store: nothing fires and nothing is let out for a paused account. Its connection
 //! and its health go on.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UpdateStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
@@ -84,27 +82,6 @@ impl Store {
             .and_where(Expr::col(Column::PausedSince).is_not_null())
             .to_owned();
         self.turn(id, resume).await
-    }
-
-    /// The accounts that are paused.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub(crate) async fn paused_accounts(&self) -> Result<HashSet<AccountId>, StoreError> {
-        let query = Query::select()
-            .column(Column::Id)
-            .from(Entity)
-            .and_where(Expr::col(Column::PausedSince).is_not_null())
-            .to_owned();
-        self.read(async |db| {
-            let mut paused = HashSet::new();
-            for row in db.query_all(&query).await? {
-                let id: String = row.try_get("", "id")?;
-                paused.insert(AccountId::new(id));
-            }
-            Ok(paused)
-        })
-        .await
     }
 
     async fn turn(&self, id: &AccountId, update: UpdateStatement) -> Result<bool, StoreError> {

@@ -7,6 +7,7 @@ mod cross;
 mod cross_answers;
 mod isolated;
 mod lookup;
+mod no_name;
 mod scripted;
 mod stage;
 mod stream;

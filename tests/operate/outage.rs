@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::json;
+use vigia::admin::Access;
 use vigia::domain::audit::iso;
 use vigia::domain::execution::State;
 use vigia::domain::position::Position;
@@ -98,6 +99,18 @@ async fn done(stage: &Stage, watchman: &Watchman, n: usize) {
     }
 }
 
+/// Where executions are written down, as everybody may ask.
+async fn journal(stage: &Stage) -> String {
+    let access = Access::read(stage.data_dir()).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = client
+        .get(format!("http://{}/readyz", access.address))
+        .send();
+    let answer = asked.await.unwrap().text().await.unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    answer["journal"].as_str().unwrap().to_owned()
+}
+
 /// What was done during the outage has its own time, not that of the taking over.
 fn assert_told_in_time(books: &Books, until: &str) {
     for row in &books.audit {
@@ -133,6 +146,7 @@ async fn guards_save_their_positions_while_the_disk_is_full() {
     };
     stage.until("what is kept", WITHIN, reopened).await;
     done(&stage, &watchman, 4).await;
+    assert_eq!(journal(&stage).await, "in_file");
     assert!(disk.is_full(), "the disk was to stay full");
     assert_eq!(watchman.count("journal.recovered"), 0);
     let freed = iso(stage.clock.utc());
@@ -143,6 +157,7 @@ async fn guards_save_their_positions_while_the_disk_is_full() {
         saved.as_millis()
     );
     assert_eq!(recovered["kept"], 4);
+    assert_eq!(journal(&stage).await, "stored");
     assert_eq!(watchman.count("journal.unwritten"), 0);
     let books = stage.agree_after_stop(watchman).await;
     assert_eq!(books.states(), [State::Done; 4]);

@@ -11,6 +11,7 @@ mod feed;
 mod guard;
 #[allow(dead_code)] // other stories use more of it
 mod harness;
+mod hundred;
 mod jobs;
 mod kill_switch;
 mod limits;

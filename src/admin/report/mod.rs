@@ -3,6 +3,7 @@
 
 mod account;
 mod chosen;
+mod journal;
 mod parts;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub use account::{
     AccountReport, AutomationReport, LastReport, LevelReport, PositionReport, WatchReport,
 };
 pub use chosen::{Choice, SHOWN_ACCOUNTS, Summary};
+pub use journal::JournalReport;
 pub use parts::{FeedReport, IntakeReport, LifeReport, PartReport, QueueReport};
 
 pub(super) use account::distance;
@@ -48,6 +50,8 @@ pub struct StatusReport {
     pub store_error: Option<String>,
     /// Kill switches that are on.
     pub kill_switches: Vec<KillSwitch>,
+    /// Where executions are written down.
+    pub journal: JournalReport,
     /// Where its jobs come from.
     pub queue: QueueReport,
     /// Parts that serve everybody.
@@ -97,6 +101,7 @@ impl StatusReport {
             store_error,
             kill_switches: stored.kill_switches,
             queue: QueueReport::of(shared),
+            journal: JournalReport::of(shared),
             parts: parts::parts(shared),
             intake: IntakeReport::of(shared),
             feeds: parts::feeds(shared),

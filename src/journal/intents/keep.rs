@@ -89,7 +89,8 @@ impl Journal {
     pub(in crate::journal) async fn learn(&self, intents: &Intents) -> Result<(), JournalError> {
         let today = intents.0.clock.utc().date_naive();
         let switches = self.store.kill_switches().await?.rows;
-        let paused = self.store.paused_accounts().await?;
+        let paused = self.store.pauses().await?;
+        let paused = paused.into_iter().map(|(account, _)| account).collect();
         let begun = today.and_time(NaiveTime::MIN).and_utc();
         let query = Query::select()
             .column(Column::AutomationId)
@@ -235,7 +236,7 @@ impl Intents {
             tracing::warn!(
                 event = "journal.recovered",
                 kept = outage.kept,
-                lasted_ms = lasted.as_millis()
+                lasted_ms = lasted.as_millis() as u64
             );
         }
     }

@@ -192,6 +192,8 @@ async fn an_end_that_lands_late_has_one_entry() {
     scene.until_stored(1, State::Done).await;
     scene.recover().await.unwrap();
     assert_eq!(scene.entries().await, 1);
+    let intents = scene.journal.intents.as_ref().unwrap();
+    assert_eq!(intents.in_file(execution(1)), None, "refused by the store");
     assert_eq!(scene.stored(2).await.unwrap().state, State::Planned);
     let fired = OpenedEpisode::Fired {
         episode: 2,
@@ -345,13 +347,15 @@ async fn where_neither_takes_anything_only_a_close_is_let_out() {
     assert_eq!(fired, Ok(FireResult::Fired));
     assert_eq!(scene.begin(2, Action::ClosePosition).await, SENT);
     lock.release().await;
-    // Nothing of the first is left anywhere: its trigger fires again.
     assert!(scene.recover().await.is_err(), "no release can be written");
     std::fs::create_dir(&missing).unwrap();
     scene.recover().await.unwrap();
     assert_eq!(scene.done(3).await, Ok(Done::Recorded));
     assert_eq!(scene.done(2).await, Ok(Done::Recorded));
-    assert_eq!(scene.fire(4, 1, 1).await, Ok(FireResult::Fired));
+    // The first was given up, and its write has landed late: nothing of it was sent.
+    let stands = FireResult::FiredBefore(execution(1));
+    assert_eq!(scene.fire(4, 1, 1).await, Ok(stands));
+    assert_eq!(scene.stored(1).await.unwrap().state, State::Planned);
 }
 
 #[tokio::test]
