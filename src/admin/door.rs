@@ -5,37 +5,62 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::access::Access;
+use super::tokens::{Role, Tokens};
 use crate::actors::Shared;
 
 /// What every request is served with.
 #[derive(Clone)]
 pub(super) struct Door {
     pub(super) shared: Arc<Shared>,
-    pub(super) access: Arc<Access>,
+    pub(super) tokens: Arc<Tokens>,
 }
 
-/// Whoever bears the token. A route that takes one is closed to everybody else.
+/// Whoever may look: bears the viewer's token or an operator's. A route that takes one is closed to
+/// everybody else.
+pub(super) struct Viewer;
+
+/// Whoever may act: bears an operator's token. A route that takes one is closed to everybody else.
 pub(super) struct Operator;
+
+impl FromRequestParts<Door> for Viewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
+        admitted(parts, door).map(|_| Self)
+    }
+}
 
 impl FromRequestParts<Door> for Operator {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
-        let authorization = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        if authorization.is_some_and(|value| door.access.admits(value)) {
-            return Ok(Self);
+        match admitted(parts, door)? {
+            Role::Operator => Ok(Self),
+            Role::Viewer => {
+                let error = "the viewer's token looks and does not act: bear the operator's";
+                Err(refusal(StatusCode::FORBIDDEN, error))
+            }
         }
-        let error = "a bearer token is needed; it is in admin.json of the data folder";
-        Err(refusal(StatusCode::UNAUTHORIZED, error))
     }
+}
+
+fn admitted(parts: &Parts, door: &Door) -> Result<Role, Response> {
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    let authorization = authorization.and_then(|value| value.to_str().ok());
+    let role = authorization.and_then(|value| door.tokens.role(value));
+    role.ok_or_else(|| {
+        let error = "a bearer token is needed; the operator's is in admin.json of the data folder";
+        let mut answer = refusal(StatusCode::UNAUTHORIZED, error);
+        let scheme = HeaderValue::from_static("Bearer");
+        answer
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, scheme);
+        answer
+    })
 }
 
 /// An answer that says why there is no other.

@@ -1,11 +1,11 @@
-//! What can be looked at by whoever bears the token.
+//! What can be looked at by whoever bears a token.
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
-use super::door::{Door, Operator};
+use super::door::{Door, Viewer};
 use super::report::{Choice, StatusReport};
 
 pub(super) fn routes() -> Router<Door> {
@@ -14,11 +14,11 @@ pub(super) fn routes() -> Router<Door> {
         .route("/v1/tree", get(tree))
 }
 
-async fn status(State(door): State<Door>, _: Operator) -> Response {
+async fn status(State(door): State<Door>, _: Viewer) -> Response {
     Json(StatusReport::of(&door.shared, &Choice::all()).await).into_response()
 }
 
 /// The same, of those accounts that somebody should look at: `?all=true`, `?account=NAME`.
-async fn tree(State(door): State<Door>, _: Operator, Query(choice): Query<Choice>) -> Response {
+async fn tree(State(door): State<Door>, _: Viewer, Query(choice): Query<Choice>) -> Response {
     Json(StatusReport::of(&door.shared, &choice).await).into_response()
 }

@@ -15,6 +15,9 @@ mod metrics;
 mod report;
 mod server;
 mod standby;
+mod tokens;
+mod verbs;
+mod verify;
 
 pub use access::Access;
 pub use report::{
@@ -24,3 +27,7 @@ pub use report::{
 };
 pub use server::{Admin, Listener};
 pub use standby::Waiting;
+pub use verbs::{
+    AccountAnswer, AutomationAnswer, CredentialsAnswer, KillSwitchAnswer, OPERATOR, RestartAnswer,
+};
+pub use verify::{Key, NotVerified, verify};

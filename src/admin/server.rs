@@ -6,12 +6,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::response::Response;
 use tokio::task::JoinHandle;
 
 use super::access::Access;
-use super::door::Door;
-use super::{health, look, metrics};
+use super::door::{Door, refusal};
+use super::tokens::Tokens;
+use super::{health, look, metrics, verbs};
 use crate::actors::Shared;
+use crate::config::AdminSettings;
+
+/// A longer body holds no request of ours.
+const BODY_MOST: usize = 64 * 1024;
 
 /// A bound address, on which one server follows another and nobody who connects is turned away in
 /// between.
@@ -69,12 +77,19 @@ impl Drop for Admin {
 }
 
 impl Admin {
-    /// Serves on the listener, and writes address and token into the data folder.
+    /// Serves on the listener, and writes its address, with a fresh token of the operator's, into the
+    /// data folder.
     ///
     /// # Errors
-    /// A folder that cannot be written.
-    pub fn start(listener: &Listener, folder: &Path, shared: Arc<Shared>) -> Result<Self> {
-        let access = Arc::new(Access::fresh(listener.address()));
+    /// A token of the settings that is none, or a folder that cannot be written.
+    pub fn start(
+        listener: &Listener,
+        settings: &AdminSettings,
+        folder: &Path,
+        shared: Arc<Shared>,
+    ) -> Result<Self> {
+        let access = Access::fresh(listener.address());
+        let tokens = Arc::new(Tokens::of(settings, &access.token)?);
         let file = access
             .write(folder)
             .context("the data folder takes no admin.json")?;
@@ -82,9 +97,25 @@ impl Admin {
             .merge(health::routes())
             .merge(look::routes())
             .merge(metrics::routes())
-            .with_state(Door { shared, access });
+            .merge(verbs::routes())
+            .fallback(nothing_there)
+            .method_not_allowed_fallback(not_so)
+            .layer(DefaultBodyLimit::max(BODY_MOST))
+            .with_state(Door { shared, tokens });
         let task = listener.serve(routes)?;
         tracing::info!(event = "admin.listening", address = %listener.address());
         Ok(Self { task, file })
     }
+}
+
+async fn nothing_there() -> Response {
+    refusal(
+        StatusCode::NOT_FOUND,
+        "there is no such route: see docs/http.md",
+    )
+}
+
+async fn not_so() -> Response {
+    let error = "this route is not asked like that: see docs/http.md";
+    refusal(StatusCode::METHOD_NOT_ALLOWED, error)
 }

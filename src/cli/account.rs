@@ -1,15 +1,21 @@
 //! `vigia account`: the accounts that are watched.
 
+mod rotate;
+pub(super) mod told;
+
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::credentials::CredentialArgs;
 use super::table;
-use crate::domain::ids::UserId;
-use crate::store::{Account, NewAccount, Store};
+use crate::admin::{AccountAnswer, OPERATOR};
+use crate::config::Settings;
+use crate::domain::ids::{AccountId, UserId};
+use crate::store::{Account, NewAccount, Pause, Store};
+use told::Verb;
 
-/// Add, list, show, enable or disable accounts
+/// Add, list and show accounts; let them be traded or not; change their keys; remove them
 #[derive(Args, Debug)]
 pub struct AccountArgs {
     /// What to do.
@@ -46,6 +52,51 @@ pub enum AccountCommand {
         /// The account's name or id
         account: String,
     },
+    /// Decide and send nothing for an account until it is resumed; its connection goes on
+    Pause {
+        /// The account's name or id
+        account: String,
+        /// Why, for whoever reads it later
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Let a paused account go on
+    Resume {
+        /// The account's name or id
+        account: String,
+    },
+    /// Restart an account's connection in the running service, without a gap
+    Restart {
+        /// The account's name or id
+        account: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give an account another API key; the exchange must accept it before it replaces the old one
+    Credentials(RotateArgs),
+    /// Remove an account, its key and its automations; what it did stays recorded, and nothing
+    /// changes at the exchange
+    Remove {
+        /// The account's name or id
+        account: String,
+        /// Although it has positions, which stay as they are and are watched no longer
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// Another API key for an account.
+#[derive(Args, Debug)]
+pub struct RotateArgs {
+    /// The account's name or id
+    pub account: String,
+    /// Where the new credentials come from.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
+    /// Store them although the exchange cannot be asked whether it accepts them
+    #[arg(long)]
+    pub unverified: bool,
 }
 
 /// An account to be added.
@@ -67,18 +118,18 @@ pub struct AddArgs {
     pub json: bool,
 }
 
-/// Carries out `vigia account …`. `networks` are the names that the configuration knows.
+/// Carries out `vigia account …` where no service runs, or that only looks.
 ///
 /// # Errors
 /// What went wrong, and what to do next.
 pub async fn run(
     command: &AccountCommand,
+    settings: &Settings,
     store: &Store,
-    networks: &[&str],
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
     match command {
-        AccountCommand::Add(args) => add(args, store, networks, context).await,
+        AccountCommand::Add(args) => add(args, settings, store, context).await,
         AccountCommand::List { json } => list(*json, store, context).await,
         AccountCommand::Show { account, json } => {
             let account = store.account(account).await?;
@@ -86,16 +137,43 @@ pub async fn run(
         }
         AccountCommand::Enable { account } => set_active(account, true, store, context).await,
         AccountCommand::Disable { account } => set_active(account, false, store, context).await,
+        AccountCommand::Pause { account, reason } => {
+            let id = store.account(account).await?.id;
+            let pausing = store.pause_account(&id, reason.clone(), OPERATOR, context.now);
+            let changed = pausing.await?;
+            stored(Verb::Pause, id, changed, store, context).await
+        }
+        AccountCommand::Resume { account } => {
+            let id = store.account(account).await?.id;
+            let changed = store.resume_account(&id, context.now).await?;
+            stored(Verb::Resume, id, changed, store, context).await
+        }
+        AccountCommand::Restart { .. } => bail!(
+            "no service runs on the data folder {}: there is nothing to restart, `vigia run` starts it",
+            settings.data_dir.display()
+        ),
+        AccountCommand::Credentials(args) => rotate::run(args, settings, store, context).await,
+        AccountCommand::Remove { account, .. } => {
+            let account = store.account(account).await?;
+            store.remove_account(&account.id).await?;
+            let answer = AccountAnswer {
+                account,
+                changed: true,
+                in_effect: false,
+            };
+            told::done(Verb::Remove, &answer, false, context)
+        }
     }
 }
 
 async fn add(
     args: &AddArgs,
+    settings: &Settings,
     store: &Store,
-    networks: &[&str],
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
-    if !networks.contains(&args.network.as_str()) {
+    if !settings.networks.contains_key(&args.network) {
+        let networks: Vec<_> = settings.networks.keys().map(String::as_str).collect();
         bail!(
             "network `{}` is not configured; known are {}",
             args.network,
@@ -109,20 +187,7 @@ async fn add(
         credentials: args.credentials.read(context.prompt)?,
     };
     let account = store.add_account(new, context.now).await?;
-    if args.json {
-        return context.json(&account);
-    }
-    writeln!(
-        context.out,
-        "account {} added, id {}",
-        account.name, account.id
-    )?;
-    writeln!(
-        context.notes,
-        "next: `vigia automation add --account {} --type margin_guard --rule …`",
-        account.name
-    )?;
-    Ok(())
+    told::added(&account, args.json, context)
 }
 
 async fn list(json: bool, store: &Store, context: &mut Context<'_>) -> anyhow::Result<()> {
@@ -142,7 +207,7 @@ async fn list(json: bool, store: &Store, context: &mut Context<'_>) -> anyhow::R
         vec![
             account.name.clone(),
             account.network.clone(),
-            table::yes(account.is_active),
+            state(account),
             account.user_id.to_string(),
             account.id.to_string(),
             table::time(account.created_at),
@@ -151,6 +216,20 @@ async fn list(json: bool, store: &Store, context: &mut Context<'_>) -> anyhow::R
     let rows: Vec<_> = accounts.rows.iter().map(row).collect();
     let headers = ["NAME", "NETWORK", "ENABLED", "USER", "ID", "ADDED"];
     Ok(table::write(context.out, &headers, &rows)?)
+}
+
+/// Whether it is watched, in one word for a table.
+fn state(account: &Account) -> String {
+    match &account.paused {
+        Some(_) if account.is_active => "paused".to_owned(),
+        _ => table::yes(account.is_active),
+    }
+}
+
+fn paused(pause: &Pause) -> String {
+    let since = table::time(pause.since);
+    let why = pause.reason.as_deref().unwrap_or("no reason given");
+    format!("since {since} by {}: {why}", pause.by)
 }
 
 fn show(account: &Account, json: bool, context: &mut Context<'_>) -> anyhow::Result<()> {
@@ -162,6 +241,10 @@ fn show(account: &Account, json: bool, context: &mut Context<'_>) -> anyhow::Res
         ("id", account.id.to_string()),
         ("network", account.network.clone()),
         ("enabled", table::yes(account.is_active)),
+        (
+            "paused",
+            account.paused.as_ref().map_or("no".to_owned(), paused),
+        ),
         ("user", account.user_id.to_string()),
         ("added", table::time(account.created_at)),
         ("changed", table::time(account.updated_at)),
@@ -175,9 +258,26 @@ async fn set_active(
     store: &Store,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
-    let account = store
-        .set_account_active(account, active, context.now)
-        .await?;
-    let now = if active { "enabled" } else { "disabled" };
-    Ok(writeln!(context.out, "account {} is {now}", account.name)?)
+    let before = store.account(account).await?;
+    let id = before.id.as_str();
+    store.set_account_active(id, active, context.now).await?;
+    let verb = if active { Verb::Enable } else { Verb::Disable };
+    let changed = before.is_active != active;
+    stored(verb, before.id, changed, store, context).await
+}
+
+/// Says what a verb came to, as it is now stored.
+async fn stored(
+    verb: Verb,
+    id: AccountId,
+    changed: bool,
+    store: &Store,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    let answer = AccountAnswer {
+        account: store.account(id.as_str()).await?,
+        changed,
+        in_effect: false,
+    };
+    told::done(verb, &answer, false, context)
 }

@@ -5,7 +5,8 @@ use clap::{Args, Subcommand};
 use super::context::Context;
 use super::names::Names;
 use super::rule_check::{self, CheckArgs, CheckCommand};
-use super::{own, rule_text, table};
+use super::service::Service;
+use super::{by_service, own, rule_text, table};
 use crate::config::Settings;
 use crate::domain::ids::AutomationId;
 use crate::store::{Automation, NewAutomation, Store};
@@ -98,10 +99,11 @@ pub async fn run(
     command: &AutomationCommand,
     settings: &Settings,
     store: &Store,
+    service: Option<&Service>,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
     match command {
-        AutomationCommand::Add(args) => add(args, settings, store, context).await,
+        AutomationCommand::Add(args) => add(args, settings, store, service, context).await,
         AutomationCommand::Check(CheckCommand { check, account }) => match account {
             None => rule_check::check(check, context),
             Some(account) => rule_check::check_for(check, account, settings, store, context).await,
@@ -122,7 +124,7 @@ pub async fn run(
         AutomationCommand::Remove { automation } => {
             let id = AutomationId::new(automation);
             store.remove_automation(&id).await?;
-            Ok(writeln!(context.out, "automation {id} is removed")?)
+            tell_removed(&id, context)
         }
     }
 }
@@ -131,6 +133,7 @@ async fn add(
     args: &AddArgs,
     settings: &Settings,
     store: &Store,
+    service: Option<&Service>,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
     let config = args.check.rule.read()?;
@@ -149,7 +152,10 @@ async fn add(
         live: !args.job_only,
         active: !args.disabled,
     };
-    let added = store.add_automation(new, context.now).await?;
+    let added = match service {
+        Some(service) => by_service::add_automation(service, &new).await?,
+        None => store.add_automation(new, context.now).await?,
+    };
     if args.check.json {
         let mut report = rule_check::report(&rule, args.check.price, own);
         report["automation"] = serde_json::to_value(&added)?;
@@ -252,6 +258,18 @@ async fn set_active(
     store
         .set_automation_active(&id, active, context.now)
         .await?;
+    tell_active(&id, active, context)
+}
+
+pub(super) fn tell_active(
+    id: &AutomationId,
+    active: bool,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
     let now = if active { "enabled" } else { "disabled" };
     Ok(writeln!(context.out, "automation {id} is {now}")?)
+}
+
+pub(super) fn tell_removed(id: &AutomationId, context: &mut Context<'_>) -> anyhow::Result<()> {
+    Ok(writeln!(context.out, "automation {id} is removed")?)
 }

@@ -48,10 +48,10 @@ pub(crate) enum KillSwitchCommand {
 pub(crate) struct Of {
     /// Only this account: its name or id
     #[arg(long, value_name = "ACCOUNT")]
-    account: Option<String>,
+    pub(super) account: Option<String>,
     /// Only this automation
     #[arg(long, value_name = "ID")]
-    automation: Option<String>,
+    pub(super) automation: Option<String>,
 }
 
 impl Of {
@@ -78,12 +78,7 @@ pub(crate) async fn run(
             let reach = of.reach(store).await?;
             let on = store.kill_switch_on(&reach, *allow_protective, reason.clone(), context.now);
             on.await?;
-            let but = if *allow_protective {
-                ", but margin guards and stop-losses"
-            } else {
-                ""
-            };
-            writeln!(context.out, "the kill switch is on for {reach}{but}")?;
+            tell_on(&reach, *allow_protective, context)?;
         }
         KillSwitchCommand::Off { of } => {
             let reach = of.reach(store).await?;
@@ -92,7 +87,7 @@ pub(crate) async fn run(
                     "no kill switch is on for {reach}: `vigia kill-switch list` shows those that are"
                 );
             }
-            writeln!(context.out, "the kill switch is off for {reach}")?;
+            tell_off(&reach, context)?;
             let left = store.kill_switches().await?.rows;
             if !left.is_empty() {
                 writeln!(
@@ -104,6 +99,26 @@ pub(crate) async fn run(
         KillSwitchCommand::List { json } => list(*json, store, context).await?,
     }
     Ok(())
+}
+
+pub(super) fn tell_on(
+    reach: &Reach,
+    allows_protective: bool,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let but = if allows_protective {
+        ", but margin guards and stop-losses"
+    } else {
+        ""
+    };
+    Ok(writeln!(
+        context.out,
+        "the kill switch is on for {reach}{but}"
+    )?)
+}
+
+pub(super) fn tell_off(reach: &Reach, context: &mut Context<'_>) -> Result<()> {
+    Ok(writeln!(context.out, "the kill switch is off for {reach}")?)
 }
 
 async fn list(json: bool, store: &Store, context: &mut Context<'_>) -> Result<()> {

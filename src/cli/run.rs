@@ -72,6 +72,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let admin = match &listener {
         Some(listener) => Some(Admin::start(
             listener,
+            &settings.admin,
             &settings.data_dir,
             app.shared.clone(),
         )?),
@@ -173,7 +174,8 @@ async fn answer_later(settings: &Settings, shared: &Arc<Shared>, wanted: bool) -
             Err(_) => tokio::time::sleep(LISTEN_AGAIN).await,
         }
     };
-    match Admin::start(&listener, &settings.data_dir, Arc::clone(shared)) {
+    let (admin, folder) = (&settings.admin, &settings.data_dir);
+    match Admin::start(&listener, admin, folder, Arc::clone(shared)) {
         Ok(_admin) => pending().await,
         Err(error) => {
             let error = format!("{error:#}");

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use super::by_service::Urgency;
 use super::context::{Context, Terminal};
 use super::rule_check::CheckCommand;
+use super::service::{Found, Service};
 use super::{
-    Global, account, audit, automation, execution, import, job, key, kill_switch, migrate,
-    rule_check, why,
+    Global, account, audit, automation, by_service, execution, import, job, key, kill_switch,
+    migrate, rule_check, why,
 };
 use crate::app;
 use crate::clock::Clock;
@@ -71,26 +73,55 @@ pub(crate) async fn carry_out(
         }) => return rule_check::check(check, context),
         _ => {}
     }
+    let service = serving(command, settings, context).await?;
+    if let Some(service) = &service
+        && by_service::carry_out(command, service, context).await?
+    {
+        return Ok(());
+    }
     let (store, folder) = open(command, settings, context).await?;
-    let done = with_store(command, settings, &store, context).await;
+    let done = with_store(command, settings, &store, service.as_ref(), context).await;
     store.close().await;
     drop(folder);
     done
+}
+
+/// The service that a command is to be carried out by, where one runs.
+async fn serving(
+    command: &Stored,
+    settings: &Settings,
+    context: &mut Context<'_>,
+) -> Result<Option<Service>> {
+    let Some(urgency) = by_service::urgency(command) else {
+        return Ok(None);
+    };
+    match Service::find(&settings.data_dir).await? {
+        Found::Nobody => Ok(None),
+        Found::Service(service) => Ok(Some(service)),
+        Found::Mute(error) if urgency == Urgency::Urgent => {
+            writeln!(
+                context.notes,
+                "warning: {error:#}; it is written into the store, which the service obeys"
+            )?;
+            Ok(None)
+        }
+        Found::Mute(error) => Err(error.context("nothing was done")),
+    }
 }
 
 async fn with_store(
     command: &Stored,
     settings: &Settings,
     store: &Store,
+    service: Option<&Service>,
     context: &mut Context<'_>,
 ) -> Result<()> {
     let journal = || Journal::new(store.clone(), Epoch::NONE);
     match command {
-        Stored::Account(args) => {
-            let networks: Vec<_> = settings.networks.keys().map(String::as_str).collect();
-            account::run(&args.command, store, &networks, context).await
+        Stored::Account(args) => account::run(&args.command, settings, store, context).await,
+        Stored::Automation(args) => {
+            automation::run(&args.command, settings, store, service, context).await
         }
-        Stored::Automation(args) => automation::run(&args.command, settings, store, context).await,
         Stored::Execution(args) => execution::run(&args.command, &journal(), context).await,
         Stored::Job(args) => {
             let queue = app::job_queue(settings, store, Clock::start())?;
@@ -112,7 +143,7 @@ async fn open(
     settings: &Settings,
     context: &Context<'_>,
 ) -> Result<(Store, Option<DataFolder>)> {
-    use account::{AccountArgs, AccountCommand::Add};
+    use account::{AccountArgs, AccountCommand::Add, AccountCommand::Credentials};
     let url = settings.database_url();
     let adds = matches!(
         command,
@@ -128,6 +159,9 @@ async fn open(
     }
     let vault = match command {
         _ if adds => Some(app::open_vault(settings)?),
+        Stored::Account(AccountArgs {
+            command: Credentials(_),
+        }) => Some(app::open_vault(settings)?),
         // To read the account's positions; without it they are said not to have been read.
         Stored::Automation(args) if args.reads_the_exchange() => app::open_vault(settings).ok(),
         Stored::Why(args) if !args.offline => app::open_vault(settings).ok(),

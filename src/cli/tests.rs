@@ -906,3 +906,65 @@ fn the_documentation_names_every_field_of_every_automation() {
         assert_eq!(told, known, "{kind}");
     }
 }
+
+#[tokio::test]
+async fn what_is_not_settled_keeps_its_account_and_what_was_done_outlives_it() {
+    let (mut shell, automation) = Shell::with_automation().await;
+    let id = shell.uncertain(&automation).await.to_string();
+    let on = ["kill-switch", "on", "--automation", &automation];
+    shell.run(&on).await.ok();
+    for remove in [
+        ["account", "remove", "main"],
+        ["automation", "remove", &automation],
+    ] {
+        let refused = ["may or may not have been applied", &id, "execution resolve"];
+        shell.run(&remove).await.refused(&refused);
+    }
+    let resolve = [
+        "execution",
+        "resolve",
+        &id,
+        "--as",
+        "failed",
+        "--note",
+        "seen",
+    ];
+    shell.run(&resolve).await.ok();
+    let said = shell.run(&["account", "remove", "main"]).await.ok();
+    assert!(said.out.contains("main is removed"), "{}", said.out);
+    let nobody = shell.run(&["account", "show", "main"]).await;
+    nobody.refused(&["there is no account `main`"]);
+    for empty in ["account", "automation", "kill-switch"] {
+        let listed = shell.run(&[empty, "list", "--json"]).await.json();
+        assert_eq!(listed, json!([]), "{empty}");
+    }
+    let listed = shell.run(&["execution", "list", "--json"]).await.json();
+    assert_eq!(listed[0]["id"], json!(id));
+    let again = shell.run(&["account", "remove", "main"]).await;
+    again.refused(&["there is no account `main`"]);
+}
+
+#[tokio::test]
+async fn without_a_service_an_account_is_paused_and_resumed_and_cannot_be_restarted() {
+    let (mut shell, _) = Shell::with_automation().await;
+    let pause = ["account", "pause", "main", "--reason", "a look"];
+    let said = shell.run(&pause).await.ok();
+    assert_eq!(said.out, "account main is paused\n");
+    let said = shell.run(&["account", "list"]).await.ok();
+    assert!(said.out.contains(" paused "), "{}", said.out);
+    let shown = shell.run(&["account", "show", "main", "--json"]).await;
+    assert_eq!(shown.json()["paused"]["reason"], json!("a look"));
+    let said = shell.run(&["account", "resume", "main"]).await.ok();
+    assert_eq!(said.out, "account main is resumed\n");
+    let restart = shell.run(&["account", "restart", "main"]).await;
+    restart.refused(&["no service runs on the data folder", "vigia run"]);
+    shell.answers.stdin = "k2\ns2\np2\n";
+    let rotate = ["account", "credentials", "main", "--credentials-stdin"];
+    let refused = ["could not be asked", "the old ones stay"];
+    shell.run(&rotate).await.refused(&refused);
+    let rotate = [rotate.as_slice(), &["--unverified"]].concat();
+    let said = shell.run(&rotate).await.ok();
+    assert!(said.out.contains("not verified"), "{}", said.out);
+    let shown = shell.run(&["account", "show", "main", "--json"]).await;
+    assert_eq!(shown.json()["credentialsVersion"], json!(2));
+}

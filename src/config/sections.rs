@@ -107,7 +107,7 @@ section! {
 }
 section! {
     /// `[admin]`
-    AdminSettings { listen: String }
+    AdminSettings { listen: String, operator_token_file: PathBuf, viewer_token_file: PathBuf }
 }
 section! {
     /// `[log]`

@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QueryTrait, Select,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::entity::account::{ActiveModel, Column, Entity, Model};
@@ -21,7 +21,7 @@ const TABLE: &str = "user_exchange_accounts";
 const NAME_MOST: usize = 64;
 
 /// An account, without its credentials.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// Its id, which never changes.

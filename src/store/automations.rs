@@ -2,25 +2,22 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, QueryFilter, QueryOrder,
-};
-use serde::Serialize;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::accounts::{build, new_id};
+use super::entity::account;
 use super::entity::automation::{ActiveModel, Column, Entity, Model};
-use super::entity::{account, execution};
 use super::rows::{Listed, list};
 use super::{Kind, Store, StoreError};
-use crate::domain::execution::State;
 use crate::domain::ids::{AccountId, AutomationId, UserId};
 use crate::domain::rules::{FieldError, Rule, RuleKind};
 
 const TABLE: &str = "automations";
 
 /// An automation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Automation {
     /// Its id, which never changes.
@@ -187,50 +184,6 @@ impl Store {
         })
         .await
     }
-
-    /// Removes an automation and what it had armed; its executions and audit entries stay.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] while an execution of it has not ended, [`StoreError::NotFound`],
-    /// [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn remove_automation(&self, id: &AutomationId) -> Result<(), StoreError> {
-        let id = id.clone();
-        self.write(Kind::Several, move |db| {
-            Box::pin(async move {
-                let unfinished = unfinished(db, &id).await?;
-                if !unfinished.is_empty() {
-                    return Err(StoreError::Refused(format!(
-                        "automation {id} has executions that have not ended ({}): disable it with \
-                         `vigia automation disable {id}`, and remove it when they have",
-                        unfinished.join(", ")
-                    )));
-                }
-                // What it had armed goes with it, by the schema.
-                let deleted = Entity::delete_by_id(id.as_str()).exec(db).await?;
-                match deleted.rows_affected {
-                    0 => Err(StoreError::no_automation(id.as_str())),
-                    _ => Ok(()),
-                }
-            })
-        })
-        .await
-    }
-}
-
-async fn unfinished(
-    db: &DatabaseExecutor<'_>,
-    automation: &AutomationId,
-) -> Result<Vec<String>, StoreError> {
-    let open = State::ALL.into_iter().filter(|state| !state.is_final());
-    let query = Query::select()
-        .column(execution::Column::Id)
-        .from(execution::Entity)
-        .and_where(Expr::col(execution::Column::AutomationId).eq(automation.as_str()))
-        .and_where(Expr::col(execution::Column::State).is_in(open.map(State::as_str)))
-        .to_owned();
-    let rows = db.query_all(&query).await?;
-    let ids = rows.iter().map(|row| row.try_get("", "id"));
-    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn refused(kind: RuleKind, errors: &[FieldError]) -> StoreError {

@@ -19,6 +19,8 @@ mod migrate;
 mod owners;
 mod pauses;
 mod postgres;
+mod removal;
+mod rotation;
 mod rows;
 mod socket_attempts;
 mod sqlite;

@@ -14,7 +14,7 @@ use super::folder::make_folder;
 
 /// How long SQLite itself waits for another process's lock: less than whoever waits for the store
 /// does by default, so that they hear of the lock and not of a silence.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 /// Connections that only read. When all are in use, a reader waits for one, as long as it wants.
 const READERS: u32 = 4;
 /// How long a reader waits for a connection at most, whatever its patience.
@@ -135,6 +135,8 @@ fn configured(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // Sealed credentials that are replaced do not stay behind.
+        .pragma("secure_delete", "FAST")
         .busy_timeout(BUSY_TIMEOUT)
 }
 

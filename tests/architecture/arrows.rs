@@ -37,11 +37,12 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "telemetry",
         ],
     ),
-    // Shows what the actors share; acts on nothing.
+    // Shows what the actors share, and changes what is stored.
     (
         "admin",
         &[
             "actors",
+            "config",
             "domain",
             "exchange",
             "journal",

@@ -2,9 +2,11 @@
 //! sees: verbs, restarts, health, metrics, failures of parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts_by_http;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
+mod desk;
 mod doors;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]
@@ -17,6 +19,7 @@ mod filters;
 )]
 #[path = "../service/harness/mod.rs"]
 mod harness;
+mod kill_switch;
 mod killed_in_an_outage;
 mod logs;
 mod manager;
@@ -24,6 +27,7 @@ mod metrics;
 mod outage;
 mod prometheus;
 mod restart;
+mod rotation;
 mod scrape;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
@@ -36,6 +40,7 @@ mod small_disk;
 mod stage;
 mod standing_by;
 mod tree;
+mod verbs;
 mod volume;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/watchman.rs"]

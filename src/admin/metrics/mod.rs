@@ -17,7 +17,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::door::{Door, Operator, refusal};
+use super::door::{Door, Viewer, refusal};
 use crate::actors::Shared;
 use page::Page;
 
@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<Door> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(door): State<Door>, _: Operator) -> Response {
+async fn metrics(State(door): State<Door>, _: Viewer) -> Response {
     match page(&door.shared).await.text() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, error),

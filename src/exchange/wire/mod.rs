@@ -62,6 +62,11 @@ pub(super) struct Account {
     pub balance: f64,
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct Holder {
+    pub id: Option<String>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ErrorBody {
