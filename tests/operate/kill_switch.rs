@@ -13,7 +13,7 @@ use vigia::simulator::{LedgerEntry, LedgerKind};
 
 use crate::desk::Desk;
 use crate::stage::{Stage, price_at};
-use crate::watchman::SOON;
+use crate::watchman::{SOON, Watchman};
 
 const ACCOUNTS: usize = 12;
 /// Of everything, by HTTP and by the command line; of single accounts, by HTTP.
@@ -27,6 +27,9 @@ const ON: Duration = Duration::from_millis(100);
 const OFF: Duration = Duration::from_millis(350);
 /// What has been promised: by then nothing leaves any more.
 const EFFECTIVE: Duration = Duration::from_millis(10);
+
+/// So many lines of its log are shown of a watchman that does not act.
+const LAST_WORDS: usize = 60;
 
 /// One switch: on from the answer to the first request until that to the second was made.
 struct Held {
@@ -48,6 +51,27 @@ impl Held {
         let of = self.key.as_ref().is_none_or(|key| *key == entry.key);
         let (from, until) = (self.from.timestamp_millis(), self.until.timestamp_millis());
         (of && entry.time > from && entry.time < until).then(|| entry.time - from)
+    }
+}
+
+fn added(stage: &Stage) -> usize {
+    let ledger = stage.control.ledger();
+    let added = ledger
+        .iter()
+        .filter(|entry| entry.kind == LedgerKind::MarginAdded);
+    added.count()
+}
+
+/// Waits until more has been added.
+async fn acts(stage: &Stage, watchman: &Watchman, what: &str, more: usize) {
+    let (before, deadline) = (added(stage), stage.clock.mono() + SOON);
+    while added(stage) < before + more {
+        if stage.clock.mono() > deadline {
+            let told = watchman.lines();
+            let last: Vec<_> = told.iter().rev().take(LAST_WORDS).rev().collect();
+            panic!("{what}: {} of {more}; {last:#?}", added(stage) - before);
+        }
+        tokio::time::sleep(TICK).await;
     }
 }
 
@@ -87,18 +111,7 @@ async fn from_the_answer_on_nothing_is_let_out_in_a_storm_of_triggers() {
             tokio::time::sleep(TICK).await;
         }
     });
-    let added = |control: &vigia::simulator::Control| {
-        let ledger = control.ledger();
-        ledger
-            .iter()
-            .filter(|entry| entry.kind == LedgerKind::MarginAdded)
-            .count()
-    };
-    stage
-        .until("all accounts act", SOON, |control| {
-            added(control) > 5 * ACCOUNTS
-        })
-        .await;
+    acts(&stage, &watchman, "all accounts act", 5 * ACCOUNTS).await;
 
     let mut held = vec![];
     for number in 0..FOR_ALL + BY_COMMAND {
@@ -158,12 +171,7 @@ async fn from_the_answer_on_nothing_is_let_out_in_a_storm_of_triggers() {
     // Guards go on where the switch lets protective actions through.
     let protective = json!({ "allowsProtective": true });
     desk.put("/v1/kill-switches/service", protective).await.ok();
-    let before = added(&stage.control);
-    stage
-        .until("guards go on", SOON, |control| {
-            added(control) > before + ACCOUNTS
-        })
-        .await;
+    acts(&stage, &watchman, "guards go on", ACCOUNTS).await;
     desk.delete("/v1/kill-switches/service").await.ok();
     calm.store(true, Ordering::Relaxed);
     ticking.await.unwrap();
