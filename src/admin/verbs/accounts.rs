@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::body::Body;
-use super::{AccountAnswer, conflict, credentials, follows, not_stored};
+use super::{AccountAnswer, conflict, credentials, follows, not_stored, obeyed};
 use crate::actors::{RestartAccount, RestartRefused, Restarted};
 use crate::admin::door::{Door, Operator, Viewer, refusal};
 use crate::domain::ids::UserId;
@@ -150,6 +150,7 @@ async fn pause(
     let id = store.account(&account).await.map_err(conflict)?.id;
     let paused = store.pause_account(&id, reason, OPERATOR, now).await;
     let changed = paused.map_err(conflict)?;
+    obeyed(&door).await?;
     let account = store.account(id.as_str()).await.map_err(conflict)?;
     Ok(Json(done(&door, "account.pause", account, changed).await))
 }
@@ -165,6 +166,7 @@ async fn resume(
     let id = store.account(&account).await.map_err(conflict)?.id;
     let resumed = store.resume_account(&id, now).await;
     let changed = resumed.map_err(conflict)?;
+    obeyed(&door).await?;
     let account = store.account(id.as_str()).await.map_err(conflict)?;
     Ok(Json(done(&door, "account.resume", account, changed).await))
 }

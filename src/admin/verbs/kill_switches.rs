@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::body::Body;
-use super::conflict;
+use super::{conflict, obeyed};
 use crate::admin::door::{Door, Operator, Viewer, refusal};
 use crate::domain::ids::AutomationId;
 use crate::domain::kill_switch::Reach;
@@ -114,6 +114,7 @@ async fn on(door: &Door, reach: Reach, mut body: Body) -> Answer {
         .kill_switch_on(&reach, allows_protective, reason.clone(), now)
         .await
         .map_err(conflict)?;
+    obeyed(door).await?;
     tracing::warn!(
         event = "operator.acted", verb = "kill_switch.on", subject = %reach, allows_protective,
         reason
@@ -127,6 +128,7 @@ async fn off(door: &Door, reach: Reach) -> Answer {
         let error = format!("no kill switch is on for {reach}");
         return Err(refusal(StatusCode::NOT_FOUND, error));
     }
+    obeyed(door).await?;
     tracing::warn!(event = "operator.acted", verb = "kill_switch.off", subject = %reach);
     Ok(Json(KillSwitchAnswer { on: false, reach }))
 }

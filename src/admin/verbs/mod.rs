@@ -66,6 +66,18 @@ async fn follows(door: &Door) -> bool {
     )
 }
 
+/// Has what holds back be obeyed also by what does not wait for the store.
+async fn obeyed(door: &Door) -> Result<(), Response> {
+    let obeyed = door.shared.journal.obey().await;
+    obeyed.map_err(|error| {
+        let error = format!(
+            "it is written, but the store does not answer ({error}): what protects may go on for \
+             another moment; do it again"
+        );
+        refusal(StatusCode::SERVICE_UNAVAILABLE, error)
+    })
+}
+
 /// What the store would not do. `refused`: the status of what is not possible here.
 fn not_stored(error: &StoreError, refused: StatusCode) -> Response {
     let status = match error {

@@ -86,6 +86,19 @@ impl Journal {
         }
     }
 
+    /// Takes to heart what was just written of kill switches and pauses: while the store does not answer
+    /// what protects, that is obeyed as it was learnt last. Where there are no intents, nothing needs
+    /// to be learnt.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn obey(&self) -> Result<(), JournalError> {
+        match &self.intents {
+            Some(intents) => self.learn(intents).await,
+            None => Ok(()),
+        }
+    }
+
     pub(in crate::journal) async fn learn(&self, intents: &Intents) -> Result<(), JournalError> {
         let today = intents.0.clock.utc().date_naive();
         let switches = self.store.kill_switches().await?.rows;
@@ -127,7 +140,14 @@ impl Journal {
     /// Gives all back to the store, if it answers.
     pub(in crate::journal) async fn recover(&self, intents: &Intents) -> Result<(), JournalError> {
         self.probe().await?;
+        // It may take long, and somebody may hold back meanwhile what goes on being let out.
+        self.learn(intents).await?;
+        let mut learnt = intents.0.clock.mono();
         loop {
+            if intents.0.clock.mono() > learnt + LEARN {
+                self.learn(intents).await?;
+                learnt = intents.0.clock.mono();
+            }
             // A guard in the condition would be held across the await.
             let next = intents.book().next();
             let Some(kept) = next else { break };
