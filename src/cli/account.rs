@@ -5,7 +5,8 @@ use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::credentials::CredentialArgs;
-use super::table;
+use super::{protection, table};
+use crate::config::Settings;
 use crate::domain::ids::UserId;
 use crate::store::{Account, NewAccount, Store};
 
@@ -41,6 +42,8 @@ pub enum AccountCommand {
         /// The account's name or id
         account: String,
     },
+    /// Show or change what may be done for an account on one day, and when it is paused
+    Limits(protection::LimitsArgs),
     /// Watch an account no longer, and send nothing for it
     Disable {
         /// The account's name or id
@@ -67,18 +70,19 @@ pub struct AddArgs {
     pub json: bool,
 }
 
-/// Carries out `vigia account …`. `networks` are the names that the configuration knows.
+/// Carries out `vigia account …`.
 ///
 /// # Errors
 /// What went wrong, and what to do next.
 pub async fn run(
     command: &AccountCommand,
+    settings: &Settings,
     store: &Store,
-    networks: &[&str],
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
     match command {
-        AccountCommand::Add(args) => add(args, store, networks, context).await,
+        AccountCommand::Add(args) => add(args, settings, store, context).await,
+        AccountCommand::Limits(args) => protection::run(args, settings, store, context).await,
         AccountCommand::List { json } => list(*json, store, context).await,
         AccountCommand::Show { account, json } => {
             let account = store.account(account).await?;
@@ -91,11 +95,12 @@ pub async fn run(
 
 async fn add(
     args: &AddArgs,
+    settings: &Settings,
     store: &Store,
-    networks: &[&str],
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
-    if !networks.contains(&args.network.as_str()) {
+    if !settings.networks.contains_key(&args.network) {
+        let networks: Vec<_> = settings.networks.keys().map(String::as_str).collect();
         bail!(
             "network `{}` is not configured; known are {}",
             args.network,

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use super::context::{Context, Terminal};
 use super::rule_check::CheckCommand;
 use super::{
-    Global, account, audit, automation, execution, import, job, key, kill_switch, migrate,
+    Global, account, audit, automation, execution, import, job, key, kill_switch, migrate, notify,
     rule_check, why,
 };
 use crate::app;
@@ -26,6 +26,7 @@ pub(crate) enum Stored {
     Execution(execution::ExecutionArgs),
     Job(job::JobArgs),
     KillSwitch(kill_switch::KillSwitchArgs),
+    Notify(notify::NotifyArgs),
     Audit(audit::AuditArgs),
     Migrate(migrate::MigrateArgs),
     Import(import::ImportArgs),
@@ -59,6 +60,9 @@ pub(crate) async fn carry_out(
     // Before the store is opened: these need none.
     match command {
         Stored::Key(args) => return key::run(&args.command, &settings.key_file(), context),
+        Stored::Notify(notify::NotifyArgs {
+            command: notify::NotifyCommand::Test,
+        }) => return notify::test(settings, context).await,
         Stored::Import(args) if args.dry_run => {
             return import::preview(args, settings, context).await;
         }
@@ -84,12 +88,10 @@ async fn with_store(
     store: &Store,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let journal = || Journal::new(store.clone(), Epoch::NONE);
+    let protections = settings.protections();
+    let journal = || Journal::new(store.clone(), Epoch::NONE).protecting(protections);
     match command {
-        Stored::Account(args) => {
-            let networks: Vec<_> = settings.networks.keys().map(String::as_str).collect();
-            account::run(&args.command, store, &networks, context).await
-        }
+        Stored::Account(args) => account::run(&args.command, settings, store, context).await,
         Stored::Automation(args) => automation::run(&args.command, settings, store, context).await,
         Stored::Execution(args) => execution::run(&args.command, &journal(), context).await,
         Stored::Job(args) => {
@@ -98,6 +100,7 @@ async fn with_store(
         }
         Stored::KillSwitch(args) => kill_switch::run(&args.command, store, context).await,
         Stored::Why(args) => why::run(args, settings, &journal(), context).await,
+        Stored::Notify(args) => notify::run(&args.command, settings, store, context).await,
         Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
         Stored::Migrate(args) => migrate::run(args, store, context).await,
         Stored::Import(args) => import::run(args, settings, store, context).await,
@@ -138,7 +141,9 @@ async fn open(
     let lock = || DataFolder::lock(&settings.data_dir, &holder);
     let folder = if migrates { Some(lock()?) } else { None };
     let store = Store::open(&url, vault).await?;
-    let store = store.with_patience(settings.store_patience());
+    let store = store
+        .with_patience(settings.store_patience())
+        .telling(settings.notify.kinds());
     if let Some(folder) = &folder {
         nobody_trades(&store, folder, &holder).await?;
     }

@@ -23,6 +23,8 @@ mod manager;
 mod metrics;
 mod outage;
 mod prometheus;
+mod protections;
+mod receiver;
 mod restart;
 mod scrape;
 #[allow(dead_code, reason = "played with here and in other tests")]
@@ -40,3 +42,4 @@ mod volume;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/watchman.rs"]
 mod watchman;
+mod webhook;
