@@ -4,6 +4,7 @@ mod claim;
 mod jobs;
 mod keys;
 mod notify;
+mod receiver;
 mod sockets;
 mod standby;
 mod threads;
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Settings, Tuning};
 use crate::exchange::{ExchangeClock, KeyRates, RateBudget, Rest};
 use crate::journal::Journal;
+use crate::notify::Webhook;
 use crate::queue::JobQueue;
 use crate::store::folder::{DataFolder, SIGN_OF_LIFE};
 use crate::store::{Lost, Store, Vault};
@@ -30,6 +32,7 @@ use crate::telemetry::Events;
 pub use jobs::job_queue;
 pub use keys::{open_vault, write_key_file};
 pub use notify::Manager;
+pub use receiver::webhook;
 pub use standby::{Awaited, Standby};
 
 use claim::Right;
@@ -74,7 +77,9 @@ pub async fn open_store(settings: &Settings, vault: Option<Vault>) -> Result<Sto
 async fn store_at(settings: &Settings, vault: Option<Vault>) -> Result<Store> {
     let store = Store::open(&settings.database_url(), vault).await;
     let store = store.with_context(|| settings.database_name())?;
-    Ok(store.with_patience(settings.store_patience()))
+    Ok(store
+        .with_patience(settings.store_patience())
+        .telling(settings.notify.kinds()))
 }
 
 /// A client of a network of the configuration.
@@ -104,6 +109,7 @@ pub struct Prepared {
     pub networks: HashMap<String, Arc<NetworkShared>>,
     tuning: Tuning,
     jobs: JobQueue,
+    webhook: Option<Webhook>,
     right: Right,
     journal: Journal,
     folder: DataFolder,
@@ -130,6 +136,7 @@ impl Prepared {
 
     async fn claimed(settings: &Settings, standby: Option<&Standby>) -> Result<Self> {
         let clock = Clock::start();
+        let webhook = webhook(settings)?;
         let (folder, store, right) = claim::claim(settings, clock, standby).await?;
         // Before anything else of theirs: what stands in the file of intents.
         let journal = claim::journal(settings, &store, &right, clock).await?;
@@ -161,6 +168,7 @@ impl Prepared {
             networks,
             tuning,
             jobs,
+            webhook,
             right,
             journal,
             folder,
@@ -185,6 +193,7 @@ impl Prepared {
             journal: self.journal,
             store: self.store,
             jobs: self.jobs,
+            webhook: self.webhook,
             dry_run,
             trading: trading.handle(),
             io: System::current().arbiter().clone(),

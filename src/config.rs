@@ -4,6 +4,7 @@
 //! then the environment.
 
 mod layers;
+mod notify;
 mod queue;
 mod sections;
 mod tuning;
@@ -25,6 +26,7 @@ use sections::{
     MetricsSettings, PriceSettings, StopSettings, SupervisionSettings,
 };
 
+pub use notify::{Hidden, NoticeTuning, NotifySettings, ProtectionSettings};
 pub use queue::{QueueBackend, QueueSettings};
 pub use sections::{AdminSettings, LogSettings, NetworkSettings, StoreSettings, VaultSettings};
 pub use tuning::Tuning;
@@ -84,6 +86,8 @@ pub struct Settings {
     connection: ConnectionSettings,
     price: PriceSettings,
     execution: ExecutionSettings,
+    protection: ProtectionSettings,
+    pub notify: NotifySettings,
     pub queue: QueueSettings,
     supervision: SupervisionSettings,
     health: HealthSettings,
@@ -102,11 +106,12 @@ pub fn process_environment(name: &str) -> Option<String> {
 }
 
 /// Environment variables and the keys they replace.
-const FROM_ENVIRONMENT: [(&str, &[&str]); 7] = [
+const FROM_ENVIRONMENT: [(&str, &[&str]); 8] = [
     ("VIGIA_DATA_DIR", &["data_dir"]),
     ("DATABASE_URL", &["store", "url"]),
     ("REDIS_URL", &["queue", "redis_url"]),
     ("VIGIA_KEY_FILE", &["vault", "key_file"]),
+    ("VIGIA_WEBHOOK_URL", &["notify", "url"]),
     ("LN_MARKETS_API_URL", &["networks", "mainnet", "api_url"]),
     (
         "LN_MARKETS_STREAM_URL",
@@ -204,7 +209,7 @@ impl Settings {
             ("health.progress_ms", self.health.progress_ms),
             ("store.timeout_ms", self.store.timeout_ms),
         ];
-        for (key, value) in over_zero {
+        for (key, value) in over_zero.into_iter().chain(self.notify.over_zero()) {
             if value == 0 {
                 return Err(refuse(key, "it must be over zero".to_owned()));
             }
@@ -301,8 +306,10 @@ fn ms(milliseconds: u64) -> Duration {
 mod tests {
     use super::*;
     use crate::domain::connection::LinkWindows;
+    use crate::domain::notice::Kinds;
     use crate::domain::price::Freshness;
     use crate::domain::proof::ProofWindows;
+    use crate::domain::protection::Protections;
     use crate::domain::restart::RestartPolicy;
     use crate::exchange::{RateLimit, SocketLimits, StreamWindows};
 
@@ -331,6 +338,15 @@ mod tests {
         assert_eq!(tuning.public_rate, RateLimit::public());
         assert_eq!(tuning.sockets, SocketLimits::default());
         assert!(settings.egress().is_empty());
+        assert_eq!(settings.notify.kinds(), Kinds::NONE, "no receiver");
+        let failures_in_a_row = Some(5);
+        assert_eq!(
+            settings.protections(),
+            Protections {
+                failures_in_a_row,
+                ..Protections::default()
+            }
+        );
         assert_eq!(settings.database_url(), "sqlite://data/vigia.db?mode=rwc");
         assert_eq!(settings.key_file(), Path::new("data/master.key"));
     }
@@ -373,6 +389,9 @@ mod tests {
             ("[connection]\nread_near_ms = 0", "connection.read_near_ms"),
             ("[ownership]\nexpire_ms = 5000", "ownership.expire_ms"),
             ("[ownership]\nrenew_ms = 0", "ownership.expire_ms"),
+            ("[notify]\nkinds = [\"execution.begun\"]", "notify.kinds"),
+            ("[notify]\nmost_waiting = 0", "notify.most_waiting"),
+            ("[protection]\nsats_per_day = -1", "protection.sats_per_day"),
             ("nonsense", "line 1"),
         ] {
             let error = load(text, &[]).unwrap_err().to_string();

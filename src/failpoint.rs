@@ -19,6 +19,8 @@
 //! | `intents.kept` | | the store is silent; a step, any of them, stands in the file of intents |
 //! | `intents.replayed` | | the store has taken an execution over from the file, which does not say so |
 //! | `intents.released` | | the file says so: the store's word counts again |
+//! | `notice.posted` | notice | the receiver took it, or refused it; the outbox knows nothing of it |
+//! | `notice.marked` | notice | the outbox knows |
 //! | `job.settling` | job | all its executions have ended; the queue was not told |
 //! | `job.acknowledged` | job | the queue knows (on Redis: is about to) |
 

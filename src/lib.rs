@@ -8,8 +8,9 @@
 //! Reading order: [`domain`] decides everything, purely; [`journal`] holds every execution from
 //! intent to outcome, on the [`store`]; [`exchange`] speaks to LN Markets; [`supervision`] starts
 //! actors and learns of their end; [`actors`] tie these together (`actors.md` tells of each);
-//! [`app`] builds them, from [`config`]; [`cli`] and [`admin`] are the ways in. [`telemetry`],
-//! [`meter`] and [`clock`] serve all; tests stop the house at a [`failpoint`]. The [`simulator`] is an exchange of its own, and shares no code with the
+//! [`notify`] tells a receiver outside; [`app`] builds them, from [`config`]; [`cli`] and [`admin`]
+//! are the ways in. [`telemetry`], [`meter`] and [`clock`] serve all; tests stop the house at a
+//! [`failpoint`]. The [`simulator`] is an exchange of its own, and shares no code with the
 //! rest. `docs/design-notes.md` follows one tick to its order; `tests/architecture` holds who may
 //! know whom.
 
@@ -24,8 +25,10 @@ pub mod exchange;
 pub mod failpoint;
 pub mod journal;
 pub mod meter;
+pub mod notify;
 pub mod queue;
 pub mod simulator;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;
+pub mod tls;

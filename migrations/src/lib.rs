@@ -14,6 +14,7 @@ mod m0007_leases;
 mod m0008_successions;
 mod m0009_socket_attempts;
 mod m0010_kill_switches;
+mod m0011_protections;
 mod m0012_pauses;
 
 use sea_orm_migration::prelude::*;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_successions::Migration),
             Box::new(m0009_socket_attempts::Migration),
             Box::new(m0010_kill_switches::Migration),
+            Box::new(m0011_protections::Migration),
             Box::new(m0012_pauses::Migration),
         ]
     }

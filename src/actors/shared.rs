@@ -11,10 +11,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::in_hand::InHand;
+use super::limits::ToldLimits;
 use super::price_cell::PriceCell;
 use super::readiness::Expected;
 use super::shown::Watches;
-use super::{AuditLog, Connection, HealthReporter, Intake, JobDesk, PriceFeed, Supervisor};
+use super::{
+    AuditLog, Connection, HealthReporter, Intake, JobDesk, Notifier, PriceFeed, Supervisor,
+};
 use crate::clock::Clock;
 use crate::config::Tuning;
 use crate::domain::connection::{Health, Transport};
@@ -27,6 +30,7 @@ use crate::exchange::{
     ExchangeClock, KeyRates, Network, RateBudget, Rest, SocketBudget, SocketPermit,
 };
 use crate::journal::Journal;
+use crate::notify::Webhook;
 use crate::queue::{self, JobQueue};
 use crate::store::{SocketAttempt, Store, StoreError};
 use crate::supervision::{Progress, Slot};
@@ -54,6 +58,8 @@ pub struct Shared {
     pub supervisor: Slot<Supervisor>,
     /// The present intake.
     pub intake: Slot<Intake>,
+    /// Who is told outside; none where nobody is.
+    pub webhook: Option<Webhook>,
     /// Where jobs come from.
     pub jobs: JobQueue,
     /// How the queue of jobs is, as its taker sees it; written by the desk of jobs.
@@ -62,6 +68,8 @@ pub struct Shared {
     pub job_desk: Slot<JobDesk>,
     /// The present audit log.
     pub audit_log: Slot<AuditLog>,
+    /// The present notifier.
+    pub notifier: Slot<Notifier>,
     /// The present health reporter.
     pub health: Slot<HealthReporter>,
     /// Networks by name.
@@ -76,6 +84,7 @@ pub struct Shared {
     pub(super) store_trouble: SampledBy,
     /// Executions that an executor has in hand now, whatever became of the intake that gave them.
     pub in_hand: InHand,
+    pub(super) told_limits: ToldLimits,
     next_key: AtomicU64,
 }
 
@@ -88,6 +97,7 @@ pub struct Parts {
     pub store: Store,
     pub journal: Journal,
     pub jobs: JobQueue,
+    pub webhook: Option<Webhook>,
     pub dry_run: bool,
     pub trading: ArbiterHandle,
     pub io: ArbiterHandle,
@@ -107,11 +117,13 @@ impl Shared {
             trading: parts.trading,
             io: parts.io,
             jobs: parts.jobs,
+            webhook: parts.webhook,
             jobs_health: watch::Sender::default(),
             supervisor: Slot::new("supervisor"),
             intake: Slot::new("intake"),
             job_desk: Slot::new("job desk"),
             audit_log: Slot::new("audit log"),
+            notifier: Slot::new("notifier"),
             health: Slot::new("health reporter"),
             networks: parts.networks,
             accounts: ArcSwap::default(),
@@ -119,6 +131,7 @@ impl Shared {
             store_trouble: SampledBy::default(),
             progress: Progress::new(parts.clock),
             in_hand: InHand::default(),
+            told_limits: ToldLimits::default(),
             next_key: AtomicU64::new(1),
         })
     }

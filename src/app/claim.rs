@@ -60,6 +60,7 @@ pub(super) async fn journal(
     clock: Clock,
 ) -> Result<Journal> {
     let journal = right.journal(store.clone());
+    let journal = journal.protecting(settings.protections());
     let Some((after, kib)) = settings.intents() else {
         return Ok(journal);
     };

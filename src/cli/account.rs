@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::credentials::CredentialArgs;
-use super::table;
+use super::{protection, table};
 use crate::admin::{AccountAnswer, OPERATOR};
 use crate::config::Settings;
 use crate::domain::ids::{AccountId, UserId};
@@ -47,6 +47,8 @@ pub enum AccountCommand {
         /// The account's name or id
         account: String,
     },
+    /// Show or change what may be done for an account on one day, and when it is paused
+    Limits(protection::LimitsArgs),
     /// Watch an account no longer, and send nothing for it
     Disable {
         /// The account's name or id
@@ -130,6 +132,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     match command {
         AccountCommand::Add(args) => add(args, settings, store, context).await,
+        AccountCommand::Limits(args) => protection::run(args, settings, store, context).await,
         AccountCommand::List { json } => list(*json, store, context).await,
         AccountCommand::Show { account, json } => {
             let account = store.account(account).await?;

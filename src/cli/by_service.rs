@@ -33,7 +33,8 @@ pub(super) fn urgency(command: &Stored) -> Option<Urgency> {
     use AutomationCommand as R;
     match command {
         Stored::Account(AccountArgs { command }) => match command {
-            A::List { .. } | A::Show { .. } => None,
+            // Limits are conditions of the statements that fire and send: what is stored holds.
+            A::List { .. } | A::Show { .. } | A::Limits(_) => None,
             A::Pause { .. } | A::Disable { .. } => Some(Urgency::Urgent),
             _ => Some(Urgency::Waits),
         },
@@ -124,8 +125,10 @@ async fn of_account(
             let answer: AccountAnswer = delete(service, &path, &[("force", force)]).await?;
             return told::done(Verb::Remove, &answer, true, context);
         }
-        // These only look.
-        AccountCommand::List { .. } | AccountCommand::Show { .. } => return Ok(()),
+        // These have no use for the service.
+        AccountCommand::List { .. } | AccountCommand::Show { .. } | AccountCommand::Limits(_) => {
+            return Ok(());
+        }
     };
     let answer: AccountAnswer = post(service, &["accounts", name, path], body).await?;
     told::done(verb, &answer, true, context)

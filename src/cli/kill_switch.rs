@@ -82,7 +82,7 @@ pub(crate) async fn run(
         }
         KillSwitchCommand::Off { of } => {
             let reach = of.reach(store).await?;
-            if !store.kill_switch_off(&reach).await? {
+            if !store.kill_switch_off(&reach, context.now).await? {
                 bail!(
                     "no kill switch is on for {reach}: `vigia kill-switch list` shows those that are"
                 );

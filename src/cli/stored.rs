@@ -11,7 +11,7 @@ use super::rule_check::CheckCommand;
 use super::service::{Found, Service};
 use super::{
     Global, account, audit, automation, by_service, execution, import, job, key, kill_switch,
-    migrate, rule_check, why,
+    migrate, notify, rule_check, why,
 };
 use crate::app;
 use crate::clock::Clock;
@@ -28,6 +28,7 @@ pub(crate) enum Stored {
     Execution(execution::ExecutionArgs),
     Job(job::JobArgs),
     KillSwitch(kill_switch::KillSwitchArgs),
+    Notify(notify::NotifyArgs),
     Audit(audit::AuditArgs),
     Migrate(migrate::MigrateArgs),
     Import(import::ImportArgs),
@@ -61,6 +62,9 @@ pub(crate) async fn carry_out(
     // Before the store is opened: these need none.
     match command {
         Stored::Key(args) => return key::run(&args.command, &settings.key_file(), context),
+        Stored::Notify(notify::NotifyArgs {
+            command: notify::NotifyCommand::Test,
+        }) => return notify::test(settings, context).await,
         Stored::Import(args) if args.dry_run => {
             return import::preview(args, settings, context).await;
         }
@@ -116,7 +120,8 @@ async fn with_store(
     service: Option<&Service>,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let journal = || Journal::new(store.clone(), Epoch::NONE);
+    let protections = settings.protections();
+    let journal = || Journal::new(store.clone(), Epoch::NONE).protecting(protections);
     match command {
         Stored::Account(args) => account::run(&args.command, settings, store, context).await,
         Stored::Automation(args) => {
@@ -129,6 +134,7 @@ async fn with_store(
         }
         Stored::KillSwitch(args) => kill_switch::run(&args.command, store, context).await,
         Stored::Why(args) => why::run(args, settings, &journal(), context).await,
+        Stored::Notify(args) => notify::run(&args.command, settings, store, context).await,
         Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
         Stored::Migrate(args) => migrate::run(args, store, context).await,
         Stored::Import(args) => import::run(args, settings, store, context).await,
@@ -172,7 +178,9 @@ async fn open(
     let lock = || DataFolder::lock(&settings.data_dir, &holder);
     let folder = if migrates { Some(lock()?) } else { None };
     let store = Store::open(&url, vault).await?;
-    let store = store.with_patience(settings.store_patience());
+    let store = store
+        .with_patience(settings.store_patience())
+        .telling(settings.notify.kinds());
     if let Some(folder) = &folder {
         nobody_trades(&store, folder, &holder).await?;
     }

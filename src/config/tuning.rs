@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Settings, ms};
+use super::{NoticeTuning, Settings, ms};
 use crate::domain::backoff::Curve;
 use crate::domain::connection::LinkWindows;
 use crate::domain::jobs::DeskLimits;
 use crate::domain::price::Freshness;
 use crate::domain::proof::ProofWindows;
+use crate::domain::protection::Protections;
 use crate::domain::restart::RestartPolicy;
 use crate::exchange::{RateLimit, SocketLimits, StreamWindows};
 
@@ -38,6 +39,8 @@ pub struct Tuning {
     pub stop_deadline: Duration,
     pub desk: DeskLimits,
     pub queue: String,
+    pub protections: Protections,
+    pub notices: NoticeTuning,
 }
 
 /// Of one look at the store: some more than it takes.
@@ -126,6 +129,8 @@ impl Settings {
             stop_deadline: ms(self.stop.deadline_ms),
             desk: self.queue.desk(),
             queue: self.queue.name.clone(),
+            protections: self.protections(),
+            notices: self.notify.tuning(),
         }
     }
 }

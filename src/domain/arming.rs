@@ -281,6 +281,8 @@ impl Ended {
                         | SkipReason::PositionGone
                         | SkipReason::KillSwitch
                         | SkipReason::AccountPaused
+                        | SkipReason::DailyExecutions
+                        | SkipReason::DailySats
                 )
             )
         )

@@ -12,7 +12,6 @@ mod sign;
 mod sockets;
 mod stream;
 mod text;
-mod tls;
 mod window;
 mod wire;
 

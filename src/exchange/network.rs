@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use rustls::ClientConfig;
 
-use super::tls;
+use crate::tls;
 
 /// Addresses of REST and stream, and whom they are trusted by.
 #[derive(Clone, Debug)]

@@ -2,13 +2,14 @@
 //! and the evidence otherwise.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ConnectionTrait, DatabaseExecutor, EntityTrait,
 };
 use serde_json::Value;
 
+use super::aftermath::Paused;
 use super::sending::{found, refused};
 use super::{Journal, JournalError, succession};
 use crate::domain::audit::Entry;
@@ -57,6 +58,7 @@ impl Journal {
             .value(Column::FinishedAt, now)
             .returning(Query::returning().column(Column::AccountId))
             .to_owned();
+        let aftermath = self.aftermath();
         self.store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
@@ -71,13 +73,15 @@ impl Journal {
                     };
                     succession::of_outcome(db, id, &result, now).await?;
                     write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
+                    aftermath.of(db, id, now).await?;
                     Ok(Done::Recorded)
                 })
             })
             .await
     }
 
-    /// Writes down that it was refused, or is known not to have been applied.
+    /// Writes down that it was refused, or is known not to have been applied. Where that is one
+    /// failure in a row too many, the account is paused, and the answer says so.
     ///
     /// # Errors
     /// [`JournalError::WrongState`] unless it is planned or sending, [`JournalError::TakenOver`],
@@ -88,18 +92,18 @@ impl Journal {
         reason: &str,
         evidence: Value,
         now: DateTime<Utc>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Option<Paused>, JournalError> {
         let update = self
             .step(id, State::Failed)
             .value(Column::Reason, reason)
             .value(Column::Evidence, evidence)
             .value(Column::FinishedAt, now)
             .to_owned();
-        self.take_step(id, State::Failed, update).await
+        self.take_last_step(id, State::Failed, update, now).await
     }
 
     /// Writes down that nobody can tell whether it was applied. It is never sent again; only
-    /// [`Journal::resolve`] settles it.
+    /// [`Journal::resolve`] settles it. It counts as a failure in a row, as in [`Journal::fail`].
     ///
     /// # Errors
     /// [`JournalError::WrongState`] unless it is sending, [`JournalError::TakenOver`],
@@ -109,14 +113,34 @@ impl Journal {
         id: ExecutionId,
         evidence: Value,
         now: DateTime<Utc>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Option<Paused>, JournalError> {
         let update = self
             .step(id, State::Uncertain)
             .value(Column::Reason, None::<String>)
             .value(Column::Evidence, evidence)
             .value(Column::FinishedAt, now)
             .to_owned();
-        self.take_step(id, State::Uncertain, update).await
+        self.take_last_step(id, State::Uncertain, update, now).await
+    }
+
+    async fn take_last_step(
+        &self,
+        id: ExecutionId,
+        to: State,
+        update: UpdateStatement,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Paused>, JournalError> {
+        let aftermath = self.aftermath();
+        self.store
+            .write(Kind::Several, move |db| {
+                Box::pin(async move {
+                    match db.execute(&update).await?.rows_affected() {
+                        0 => Err(refused(db, id, to).await),
+                        _ => aftermath.of(db, id, now).await,
+                    }
+                })
+            })
+            .await
     }
 
     /// Writes down that it is not sent, and why.
@@ -164,6 +188,7 @@ impl Journal {
             .and_where(Expr::col(Column::State).eq(State::Uncertain.as_str()))
             .returning(Query::returning().column(Column::AccountId))
             .to_owned();
+        let aftermath = self.aftermath();
         self.store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
@@ -176,12 +201,10 @@ impl Journal {
                             wanted: to,
                         });
                     };
-                    match entry {
-                        Some(entry) => {
-                            write_entry(db, id, row.try_get("", "account_id")?, entry).await
-                        }
-                        None => Ok(()),
+                    if let Some(entry) = entry {
+                        write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
                     }
+                    aftermath.told_of(db, id, now).await
                 })
             })
             .await

@@ -11,6 +11,7 @@ use super::sending::{owns, stopped, why_stopped};
 use super::{Journal, JournalError, limits};
 use crate::domain::execution::{Action, Decision, SkipReason, State, live_trigger_key};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserId};
+use crate::domain::protection::DailyLimit;
 use crate::domain::rules::Limits;
 use crate::store::entity::{arming, execution};
 use crate::store::{Epoch, Kind, StoreError};
@@ -53,6 +54,13 @@ pub enum FireResult {
     },
     /// Nothing was written: the automation has acted as often as it may at all.
     Completed,
+    /// Nothing was written: as much was done for the account today as may be.
+    ProtectionReached {
+        /// What is exhausted.
+        limit: DailyLimit,
+        /// When the day ends.
+        until: DateTime<Utc>,
+    },
 }
 
 impl Journal {
@@ -72,11 +80,11 @@ impl Journal {
         let insert = insert(&new, &key, Source::Live, now)?;
         let epoch = self.epoch;
         let disarm = disarm(&new, epoch, now);
+        let journal = self.clone();
         self.store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
-                    let reached =
-                        limits::reached(db, &new.automation, new.rule_version, limits, now).await?;
+                    let reached = limits::reached(db, &journal, &new, limits, now).await?;
                     if let Some(reached) = reached
                         && find_by_key(db, &key).await?.is_none()
                     {
@@ -135,6 +143,10 @@ pub(super) fn insert(
         (Column::Attempts, 0i32.into()),
         (Column::CreatedAt, now.into()),
         (Column::Protective, new.decision.is_protective().into()),
+        (
+            Column::AddedSats,
+            new.action.added().map(|sats| sats.0).into(),
+        ),
     ];
     let (columns, values): (Vec<_>, Vec<Expr>) = values.into_iter().unzip();
     let mut insert = Query::insert();

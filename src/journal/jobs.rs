@@ -27,6 +27,7 @@ impl Journal {
         limits: Limits,
         now: DateTime<Utc>,
     ) -> Result<Vec<FireResult>, JournalError> {
+        let journal = self.clone();
         self.store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
@@ -41,8 +42,7 @@ impl Journal {
                             });
                             continue;
                         }
-                        let (automation, version) = (&new.automation, new.rule_version);
-                        let reached = limits::reached(db, automation, version, limits, now).await?;
+                        let reached = limits::reached(db, &journal, new, limits, now).await?;
                         if let Some(reached) = reached {
                             results.push(reached);
                             continue;

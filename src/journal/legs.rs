@@ -60,6 +60,7 @@ impl Journal {
             .value(Column::Evidence, evidence)
             .value(Column::FinishedAt, now)
             .to_owned();
+        let aftermath = self.aftermath();
         self.store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
@@ -90,6 +91,8 @@ impl Journal {
                         .and_where(Expr::col(arming::Column::ExecutionId).eq(id.to_string()))
                         .to_owned();
                     db.execute(&waits).await?;
+                    // What is done instead speaks for both, good or bad.
+                    aftermath.told_of(db, id, now).await?;
                     Ok(instead.id)
                 })
             })

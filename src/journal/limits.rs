@@ -1,12 +1,14 @@
-//! How often an automation has acted, held against how often it may.
+//! How often an automation has acted, held against how often it may; then what its account may.
 
-use chrono::{DateTime, Days, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DatabaseExecutor};
 
-use super::fire::FireResult;
+use super::fire::{FireResult, NewExecution};
+use super::{Journal, protections};
 use crate::domain::execution::State;
 use crate::domain::ids::AutomationId;
+use crate::domain::protection::{day_begun, day_ends};
 use crate::domain::rules::Limits;
 use crate::store::StoreError;
 use crate::store::entity::execution::{Column, Entity};
@@ -19,8 +21,21 @@ pub(super) const COUNTED: [State; 4] = [
     State::Uncertain,
 ];
 
-/// What forbids the automation to act once more, if anything does.
+/// What forbids an automation, or its account, to act once more, if anything does.
 pub(super) async fn reached(
+    db: &DatabaseExecutor<'_>,
+    journal: &Journal,
+    new: &NewExecution,
+    limits: Limits,
+    now: DateTime<Utc>,
+) -> Result<Option<FireResult>, StoreError> {
+    match of_rule(db, &new.automation, new.rule_version, limits, now).await? {
+        None => protections::reached(db, journal, new, limits, now).await,
+        reached => Ok(reached),
+    }
+}
+
+async fn of_rule(
     db: &DatabaseExecutor<'_>,
     automation: &AutomationId,
     rule_version: i64,
@@ -34,11 +49,9 @@ pub(super) async fn reached(
         }
     }
     if let Some(most) = limits.per_day {
-        let today = now.date_naive();
-        let begun = today.and_time(NaiveTime::MIN).and_utc();
-        let since = Expr::col(Column::CreatedAt).gte(begun);
+        let since = Expr::col(Column::CreatedAt).gte(day_begun(now));
         if acted(db, automation, since).await? >= u64::from(most) {
-            let until = (today + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
+            let until = day_ends(now);
             return Ok(Some(FireResult::LimitReached { until }));
         }
     }

@@ -11,6 +11,7 @@
 //! conditional statement, or one transaction, and may be repeated after an error: a repetition finds
 //! what stands. Where the store does not answer, `intents` keeps what protects.
 
+mod aftermath;
 mod arming;
 mod ending;
 mod error;
@@ -20,6 +21,7 @@ mod intents;
 mod jobs;
 mod legs;
 mod limits;
+mod protections;
 mod queries;
 mod sending;
 mod steps;
@@ -27,6 +29,7 @@ mod succession;
 #[cfg(test)]
 mod tests;
 
+pub use aftermath::Paused;
 pub use arming::{ArmedState, OpenedEpisode, StoredArming};
 pub use ending::{Done, Settled};
 pub use error::JournalError;
@@ -37,6 +40,7 @@ pub use legs::FallingBack;
 pub use queries::{AuditFilter, AuditRow, Counts, Filter, LIST_LIMIT};
 pub use sending::{Began, Refusal};
 
+use crate::domain::protection::Protections;
 use crate::store::{Epoch, Lease, Store};
 
 /// A handle of the journal under one claim of ownership; clones share it.
@@ -51,6 +55,8 @@ pub struct Journal {
     intents: Option<intents::Intents>,
     /// Whether steps may be taken without the store; also of a handle that takes one in the store.
     has_intents: bool,
+    /// What holds for accounts that have no limits of their own.
+    protections: Protections,
 }
 
 impl Journal {
@@ -63,6 +69,7 @@ impl Journal {
             lease: None,
             intents: None,
             has_intents: false,
+            protections: Protections::default(),
         }
     }
 
@@ -75,12 +82,22 @@ impl Journal {
             lease: Some(lease),
             intents: None,
             has_intents: false,
+            protections: Protections::default(),
         }
     }
 
     /// The store that it is kept in.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Whether this process has the right to trade, as far as it can know without asking.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable) while its lease is in
+    /// doubt.
+    pub fn check_right(&self) -> Result<(), crate::store::StoreError> {
+        self.lease.as_ref().map_or(Ok(()), Lease::check)
     }
 
     /// The claim that it writes under.

@@ -8,12 +8,13 @@ use sea_orm::sea_query::{
 use sea_orm::{ConnectionTrait, DatabaseExecutor, EntityTrait};
 
 use super::execution::{Columns, TABLE};
-use super::{Journal, JournalError};
+use super::{Journal, JournalError, protections};
 use crate::domain::execution::{Action, Before, SkipReason, State};
 use crate::domain::ids::ExecutionId;
+use crate::domain::protection::Protections;
 use crate::store::entity::execution::{Column, Entity, Model};
 use crate::store::entity::{account, automation, owner};
-use crate::store::{Epoch, Kind, Lease, StoreError, TRADING, held_back, paused};
+use crate::store::{Epoch, Kind, StoreError, TRADING, held_back, paused};
 
 /// Whether an execution may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub enum Refusal {
 impl Journal {
     /// Lets an execution out to be sent as `action`, if it is planned, this process is the owner,
     /// its automation, the version of the rule and its account are those that may act, its account is
-    /// not paused, and no kill switch is on for it.
+    /// not paused, no kill switch is on for it, and no daily limit of its account is exceeded.
     /// `before` is what a later proof will be held against.
     ///
     /// # Errors
@@ -56,7 +57,9 @@ impl Journal {
         now: DateTime<Utc>,
     ) -> Result<Began, JournalError> {
         let epoch = self.epoch;
-        let update = let_out(id, action, before, epoch, now)?;
+        let protections = self.protections;
+        let mut update = let_out(id, action, before, epoch, now)?;
+        update.and_where(protections::allow(protections, action, now));
         if !self.goes_in_doubt(action) {
             self.check_lease()?;
         }
@@ -67,7 +70,12 @@ impl Journal {
                     // All rows: a statement that returns is durable only when it has run to its end.
                     let rows = db.query_all(&update).await?;
                     let Some(row) = rows.first() else {
-                        return Ok(Began::Refused(why_not(db, id, epoch).await?));
+                        let refusal = why_not(db, id, epoch).await?;
+                        let refusal = match refusal {
+                            Some(refusal) => refusal,
+                            None => over_limit(db, protections, id, action, now).await?,
+                        };
+                        return Ok(Began::Refused(refusal));
                     };
                     let attempts: i32 = row.try_get("", "attempts")?;
                     Ok(Began::Sending {
@@ -90,8 +98,7 @@ impl Journal {
     }
 
     pub(super) fn check_lease(&self) -> Result<(), JournalError> {
-        let lease = self.lease.as_ref();
-        Ok(lease.map_or(Ok(()), Lease::check)?)
+        Ok(self.check_right()?)
     }
 
     /// Takes back an execution that is known not to have been applied, to be sent again.
@@ -171,6 +178,7 @@ fn let_out(
         .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .value(Column::Epoch, epoch.0)
         .value(Column::SendingAt, now)
+        .value(Column::AddedSats, action.added().map(|sats| sats.0))
         .and_where(Expr::col(Column::Id).eq(id.to_string()))
         .and_where(Expr::col(Column::State).eq(State::Planned.as_str()))
         .and_where(Expr::exists(owns(epoch)))
@@ -221,31 +229,45 @@ async fn why_not(
     db: &DatabaseExecutor<'_>,
     id: ExecutionId,
     epoch: Epoch,
-) -> Result<Refusal, JournalError> {
+) -> Result<Option<Refusal>, JournalError> {
     let (row, state) = found(db, id).await?;
     match state {
         State::Planned => {}
-        State::Sending => return Ok(Refusal::AlreadySending),
-        ended => return Ok(Refusal::Ended(ended)),
+        State::Sending => return Ok(Some(Refusal::AlreadySending)),
+        ended => return Ok(Some(Refusal::Ended(ended))),
     }
     let owner = owner::Entity::find_by_id(TRADING).one(db).await?;
     if owner.is_none_or(|owner| owner.epoch != epoch.0) {
-        return Ok(Refusal::Skip(SkipReason::NotOwner));
+        return Ok(Some(Refusal::Skip(SkipReason::NotOwner)));
     }
     let automation = automation::Entity::find_by_id(&row.automation_id)
         .one(db)
         .await?;
     if automation.is_none_or(|found| !found.is_active || found.rule_version != row.rule_version) {
-        return Ok(Refusal::Skip(SkipReason::AutomationDisabled));
+        return Ok(Some(Refusal::Skip(SkipReason::AutomationDisabled)));
     }
     let account = account::Entity::find_by_id(&row.account_id).one(db).await?;
     if account.is_none_or(|account| !account.is_active) {
-        return Ok(Refusal::Skip(SkipReason::AccountDisabled));
+        return Ok(Some(Refusal::Skip(SkipReason::AccountDisabled)));
     }
-    if let Some(reason) = why_stopped(db, id).await? {
-        return Ok(Refusal::Skip(reason));
+    Ok(why_stopped(db, id).await?.map(Refusal::Skip))
+}
+
+async fn over_limit(
+    db: &DatabaseExecutor<'_>,
+    protections: Protections,
+    id: ExecutionId,
+    action: Action,
+    now: DateTime<Utc>,
+) -> Result<Refusal, JournalError> {
+    let (row, _) = found(db, id).await?;
+    match protections::forbids(db, protections, &row, action, now).await? {
+        Some(limit) => Ok(Refusal::Skip(limit.into())),
+        None => {
+            let what = "what forbade the sending is gone again; try again";
+            Err(StoreError::unavailable(what).into())
+        }
     }
-    Err(StoreError::unavailable("what forbade the sending is gone again; try again").into())
 }
 
 /// What holds an execution back, if anything does.

@@ -2,6 +2,8 @@
 
 mod outage;
 mod parts;
+mod protections;
+mod told;
 
 use std::time::Duration;
 
@@ -155,8 +157,8 @@ impl Set {
                 let entry = self.entry(id);
                 journal.done(id, json!({}), entry, at(12)).await.unwrap();
             }
-            State::Failed => journal.fail(id, "no", json!({}), at(12)).await.unwrap(),
-            State::Uncertain => journal.uncertain(id, json!({}), at(12)).await.unwrap(),
+            State::Failed => drop(journal.fail(id, "no", json!({}), at(12)).await.unwrap()),
+            State::Uncertain => drop(journal.uncertain(id, json!({}), at(12)).await.unwrap()),
             State::Planned | State::Sending | State::Skipped => {}
         }
         assert_eq!(self.state(id).await, state);
@@ -403,8 +405,8 @@ async fn step(set: &Set, name: &str, id: ExecutionId) -> Result<(), JournalError
             Done::Recorded => Ok(()),
             Done::AlreadyDone => Err(StoreError::Refused("already".into()).into()),
         },
-        "fail" => journal.fail(id, "why", json!({}), at(20)).await,
-        "uncertain" => journal.uncertain(id, json!({}), at(20)).await,
+        "fail" => journal.fail(id, "why", json!({}), at(20)).await.map(drop),
+        "uncertain" => journal.uncertain(id, json!({}), at(20)).await.map(drop),
         "skip" => journal.skip(id, SkipReason::PriceStale, at(20)).await,
         "resolve done" => {
             let settled = Settled::Done(Box::new(set.entry(id)));
@@ -533,8 +535,8 @@ async fn nothing_fires_and_nothing_is_sent_while_a_kill_switch_is_on() {
         let switches = store.kill_switches().await.unwrap().rows;
         assert_eq!((switches.len(), &switches[0].reach), (1, reach));
         assert!(switches[0].allows_protective && switches[0].reason.is_none());
-        assert!(store.kill_switch_off(reach).await.unwrap());
-        assert!(!store.kill_switch_off(reach).await.unwrap());
+        assert!(store.kill_switch_off(reach, at(9)).await.unwrap());
+        assert!(!store.kill_switch_off(reach, at(9)).await.unwrap());
     }
     for reach in &reaches {
         store

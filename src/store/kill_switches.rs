@@ -3,12 +3,16 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder, QueryTrait};
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, DatabaseExecutor, EntityTrait, QueryOrder, QueryTrait,
+};
+use serde_json::{Value, json};
 
 use super::entity::execution;
 use super::entity::kill_switch::{ActiveModel, Column, Entity, Model};
-use super::{Kind, Listed, Store, StoreError, list};
+use super::{Kind, Listed, Store, StoreError, list, name_of, put_notice};
 use crate::domain::kill_switch::{ACCOUNT, AUTOMATION, KillSwitch, Reach, SERVICE};
+use crate::domain::notice::{Kinds, Notice, NoticeKind};
 
 impl TryFrom<Model> for KillSwitch {
     type Error = StoreError;
@@ -45,6 +49,11 @@ impl Store {
             Reach::Account(id) => drop(self.account(id.as_str()).await?),
             Reach::Automation(id) => drop(self.automation(id).await?),
         }
+        let data = json!({ "allowsProtective": allows_protective, "reason": reason });
+        let (told, notice) = (
+            self.told(),
+            notice(NoticeKind::KillSwitchOn, reach, data, now),
+        );
         let row = ActiveModel {
             scope: Set(reach.scope().to_owned()),
             target: Set(reach.target().to_owned()),
@@ -56,10 +65,10 @@ impl Store {
         let values = [Column::AllowsProtective, Column::Reason, Column::Since];
         let key = [Column::Scope, Column::Target];
         insert.on_conflict(OnConflict::columns(key).update_columns(values).to_owned());
-        self.write(Kind::One, move |db| {
+        self.write(Kind::Several, move |db| {
             Box::pin(async move {
                 db.execute(&insert).await?;
-                Ok(())
+                tell(db, told, notice).await
             })
         })
         .await
@@ -69,14 +78,28 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Busy`].
-    pub async fn kill_switch_off(&self, reach: &Reach) -> Result<bool, StoreError> {
+    pub async fn kill_switch_off(
+        &self,
+        reach: &Reach,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let (told, notice) = (
+            self.told(),
+            notice(NoticeKind::KillSwitchOff, reach, json!({}), now),
+        );
         let delete = Query::delete()
             .from_table(Entity)
             .and_where(Expr::col(Column::Scope).eq(reach.scope()))
             .and_where(Expr::col(Column::Target).eq(reach.target()))
             .to_owned();
-        self.write(Kind::One, move |db| {
-            Box::pin(async move { Ok(db.execute(&delete).await?.rows_affected() > 0) })
+        self.write(Kind::Several, move |db| {
+            Box::pin(async move {
+                let was_on = db.execute(&delete).await?.rows_affected() > 0;
+                if was_on {
+                    tell(db, told, notice).await?;
+                }
+                Ok(was_on)
+            })
         })
         .await
     }
@@ -93,6 +116,41 @@ impl Store {
         })
         .await
     }
+}
+
+fn notice(kind: NoticeKind, reach: &Reach, mut data: Value, at: DateTime<Utc>) -> Notice {
+    data["scope"] = json!(reach.scope());
+    data["target"] = json!(reach.target());
+    let account = match reach {
+        // Its name is looked up when it is written.
+        Reach::Account(id) => Some((id.clone(), String::new())),
+        Reach::Service | Reach::Automation(_) => None,
+    };
+    Notice {
+        kind,
+        id: format!(
+            "{kind}:{}:{}:{}",
+            reach.scope(),
+            reach.target(),
+            at.timestamp_millis()
+        ),
+        account,
+        at,
+        data,
+    }
+}
+
+async fn tell(
+    db: &DatabaseExecutor<'_>,
+    told: Kinds,
+    mut notice: Notice,
+) -> Result<(), StoreError> {
+    if let Some((id, name)) = &mut notice.account
+        && told.has(notice.kind)
+    {
+        *name = name_of(db, id.as_str()).await?;
+    }
+    put_notice(db, told, &notice).await.map(drop)
 }
 
 /// Finds the kill switches that hold back the execution that a statement is about.

@@ -16,9 +16,11 @@ mod kill_switches;
 mod lease;
 mod location;
 mod migrate;
+mod outbox;
 mod owners;
 mod pauses;
 mod postgres;
+mod protections;
 mod removal;
 mod rotation;
 mod rows;
@@ -52,6 +54,7 @@ pub use error::StoreError;
 pub use import::{KeptAccount, KeptAutomation};
 pub use lease::{Lease, LeaseTerms, Lost};
 pub use migrate::MigrationReport;
+pub use outbox::{NoticeState, StoredNotice};
 pub use owners::{Claim, Claimant, Epoch, Owner};
 pub use pauses::Pause;
 pub use rows::Listed;
@@ -62,12 +65,16 @@ pub use writer::QUEUE;
 
 pub(crate) use kill_switches::held_back;
 use location::Location;
+pub(crate) use outbox::{name_of, put as put_notice};
 pub(crate) use owners::TRADING;
-pub(crate) use pauses::paused;
+pub(crate) use pauses::{pause, paused, tell_of as tell_of_pause};
+pub(crate) use protections::{forget_failures, note_failure, of_account as protections_of};
 pub(crate) use rows::list;
 pub(crate) use write_counts::Fault;
 pub(crate) use writer::Kind;
 use writer::Writer;
+
+use crate::domain::notice::Kinds;
 
 /// How long a caller waits for an answer unless it says otherwise, see [`Store::with_patience`].
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -81,6 +88,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Store {
     shared: Arc<Shared>,
     patience: Duration,
+    /// What is told outside, and so written to the outbox.
+    told: Kinds,
 }
 
 struct Shared {
@@ -123,6 +132,7 @@ impl Store {
                     vault,
                 }),
                 patience: PATIENCE,
+                told: Kinds::NONE,
             }),
             Err(error) => {
                 if let Some(made) = made {
@@ -150,8 +160,8 @@ impl Store {
     /// A handle of the same store whose operations give up after `patience`.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
             patience,
+            ..self.clone()
         }
     }
 

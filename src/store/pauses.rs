@@ -4,13 +4,15 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UpdateStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::entity::account::{Column, Entity, Model};
 use super::entity::execution;
-use super::{Kind, Store, StoreError};
+use super::{Kind, Store, StoreError, forget_failures, name_of, put_notice};
 use crate::domain::ids::AccountId;
+use crate::domain::notice::{Kinds, Notice, NoticeKind};
 
 /// A pause that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,10 +62,14 @@ impl Store {
         by: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        self.turn(id, pause(id, reason, by, now)).await
+        let data = json!({ "reason": reason, "by": by });
+        let update = pause(id, reason, by, now);
+        let tells = (NoticeKind::AccountPaused, data);
+        self.turn(id, update, tells, now).await
     }
 
-    /// Lets a paused account go on. Answers whether it was paused.
+    /// Lets a paused account go on; its failures in a row are counted anew. Answers whether it was
+    /// paused.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Busy`].
@@ -81,14 +87,25 @@ impl Store {
             .and_where(Expr::col(Column::Id).eq(id.as_str()))
             .and_where(Expr::col(Column::PausedSince).is_not_null())
             .to_owned();
-        self.turn(id, resume).await
+        let tells = (NoticeKind::AccountResumed, json!({}));
+        self.turn(id, resume, tells, now).await
     }
 
-    async fn turn(&self, id: &AccountId, update: UpdateStatement) -> Result<bool, StoreError> {
-        let id = id.clone();
+    async fn turn(
+        &self,
+        id: &AccountId,
+        update: UpdateStatement,
+        (kind, data): (NoticeKind, Value),
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let (id, told) = (id.clone(), self.told());
         self.write(Kind::Several, move |db| {
             Box::pin(async move {
                 if db.execute(&update).await?.rows_affected() > 0 {
+                    if kind == NoticeKind::AccountResumed {
+                        forget_failures(db, id.as_str()).await?;
+                    }
+                    tell_of(db, told, kind, &id, now, data).await?;
                     return Ok(true);
                 }
                 match db.query_one(&exists(&id)).await? {
@@ -128,6 +145,28 @@ pub(crate) fn paused() -> SelectStatement {
         .and_where(Expr::col((Entity, Column::Id)).eq(its))
         .and_where(Expr::col((Entity, Column::PausedSince)).is_not_null())
         .to_owned()
+}
+
+/// Writes down that an account was paused or goes on, where that is told.
+pub(crate) async fn tell_of(
+    db: &DatabaseExecutor<'_>,
+    told: Kinds,
+    kind: NoticeKind,
+    id: &AccountId,
+    now: DateTime<Utc>,
+    data: Value,
+) -> Result<(), StoreError> {
+    if !told.has(kind) {
+        return Ok(());
+    }
+    let notice = Notice {
+        kind,
+        id: format!("{kind}:{id}:{}", now.timestamp_millis()),
+        account: Some((id.clone(), name_of(db, id.as_str()).await?)),
+        at: now,
+        data,
+    };
+    put_notice(db, told, &notice).await.map(drop)
 }
 
 fn exists(id: &AccountId) -> SelectStatement {

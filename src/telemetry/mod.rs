@@ -3,6 +3,7 @@
 mod emit;
 mod events;
 mod init;
+mod lines;
 pub mod metrics;
 mod sampled;
 

@@ -4,7 +4,7 @@ use crate::source::{Tree, closing, module_path};
 use crate::{assert_none, assert_one};
 
 /// Rooms and the rooms they may name besides themselves. A room that is not here may name none.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     // Pure: no IO, no clock.
     ("domain", &[]),
     ("clock", &[]),
@@ -12,7 +12,14 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("meter", &[]),
     // Where tests stop everything; nothing, in a shipped build.
     ("failpoint", &[]),
-    ("exchange", &["clock", "domain", "failpoint", "meter"]),
+    // Whom encrypted connections trust.
+    ("tls", &[]),
+    (
+        "exchange",
+        &["clock", "domain", "failpoint", "meter", "tls"],
+    ),
+    // Signs and posts; what and when is the actors' to say.
+    ("notify", &["tls"]),
     ("store", &["clock", "domain", "meter"]),
     ("supervision", &["clock", "domain", "failpoint"]),
     ("queue", &["clock", "domain", "failpoint"]),
@@ -21,7 +28,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
     // Shares nothing, so that a wrong client cannot hide behind an equally wrong simulator.
     ("simulator", &[]),
     // Makes the values that the rooms are given; no room but the wiring ones asks it for any.
-    ("config", &["domain", "exchange", "store", "telemetry"]),
+    (
+        "config",
+        &["domain", "exchange", "notify", "store", "telemetry"],
+    ),
     (
         "actors",
         &[
@@ -31,6 +41,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "exchange",
             "journal",
             "meter",
+            "notify",
             "queue",
             "store",
             "supervision",
@@ -63,6 +74,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "domain",
             "exchange",
             "journal",
+            "notify",
             "queue",
             "simulator",
             "store",
@@ -81,6 +93,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "domain",
             "exchange",
             "journal",
+            "notify",
             "queue",
             "simulator",
             "store",

@@ -26,6 +26,8 @@ mod manager;
 mod metrics;
 mod outage;
 mod prometheus;
+mod protections;
+mod receiver;
 mod restart;
 mod rotation;
 mod scrape;
@@ -45,3 +47,4 @@ mod volume;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/watchman.rs"]
 mod watchman;
+mod webhook;

@@ -15,7 +15,12 @@ async fn on(stage: &Stage, reach: &Reach, allows_protective: bool) {
 
 async fn off(stage: &Stage, reach: &Reach) {
     let store = &stage.app().shared.store;
-    assert!(store.kill_switch_off(reach).await.unwrap());
+    assert!(
+        store
+            .kill_switch_off(reach, stage.clock.utc())
+            .await
+            .unwrap()
+    );
 }
 
 #[actix::test]

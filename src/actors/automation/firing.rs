@@ -7,6 +7,7 @@ use actix::prelude::*;
 
 use super::super::connection::Fired;
 use super::super::intake::Submit;
+use super::super::limits;
 use super::super::work::Work;
 use super::Automation;
 use crate::domain::arming::Event as ArmingEvent;
@@ -50,8 +51,8 @@ impl Automation {
             action: execution::planned(rule, false, position),
             decision: work.decision.clone(),
         };
-        let (shared, now, limits) = (Arc::clone(&self.shared), self.utc(), rule.limits());
-        let firing = async move { shared.journal.fire(new, limits, now).await };
+        let (shared, now, its) = (Arc::clone(&self.shared), self.utc(), rule.limits());
+        let firing = async move { shared.journal.fire(new, its, now).await };
         let fired = move |fired, automation: &mut Self, context: &mut Context<Self>| {
             automation.fired(work, episode, decided_at, fired, context);
         };
@@ -114,6 +115,12 @@ impl Automation {
                     ),
                 });
                 self.apply(id, ArmingEvent::Limited(until), context);
+            }
+            Ok(FireResult::ProtectionReached { limit, until }) => {
+                let now = self.utc();
+                limits::tell(&self.shared, &self.account.tag, limit, now);
+                let again = limits::look_again(until, now);
+                self.apply(id, ArmingEvent::Limited(again), context);
             }
             Ok(FireResult::Completed) => {
                 self.shared.events.emit(Event::Completed {

@@ -1,15 +1,16 @@
 //! What is done where no margin could be added.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::super::limits;
 use super::super::shared::Shared;
 use super::super::work::Work;
 use super::{Next, Verdict, record, store_failed};
 use crate::domain::arming::Ended;
-use crate::domain::execution::{self, State};
+use crate::domain::execution::{self, SkipReason, State};
 use crate::domain::ids::ExecutionId;
+use crate::domain::protection::DailyLimit;
 use crate::domain::rules::Rule;
-use crate::domain::rules::margin_guard::GuardAction;
 use crate::journal::FallingBack;
 use crate::supervision::failpoint;
 use crate::telemetry::Event;
@@ -63,10 +64,24 @@ pub(super) async fn nothing_added(
     })
 }
 
+/// It may not be let out. Where no margin may be added any more today, what the rule wants in its
+/// place is done.
+pub(super) async fn held_back(shared: &Shared, work: Work, reason: SkipReason) -> Next {
+    if let Some(limit) = reason.daily_limit() {
+        limits::tell(shared, &work.account.tag, limit, shared.clock.utc());
+        if limit == DailyLimit::DailySats && is_there(&work) {
+            let reason = limit.as_str().to_owned();
+            return nothing_added(shared, work, reason, json!({})).await;
+        }
+    }
+    record::skip(shared, work, reason).await
+}
+
+/// Whether an execution's rule has a fallback.
+fn is_there(work: &Work) -> bool {
+    work.rule.as_deref().is_some_and(has_fallback)
+}
+
 fn has_fallback(rule: &Rule) -> bool {
-    matches!(
-        rule,
-        Rule::MarginGuard(guard)
-            if matches!(guard.action, GuardAction::AddMargin { fallback: Some(_), .. })
-    )
+    matches!(rule, Rule::MarginGuard(guard) if guard.falls_back())
 }

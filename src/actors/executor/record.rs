@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::audit_log::RecordDone;
+use super::super::limits;
 use super::super::shared::Shared;
 use super::super::work::{Step, Work};
 use super::{Next, store_failed};
@@ -70,9 +71,10 @@ pub(super) async fn record(shared: &Shared, work: Work) -> Next {
 /// Records that it was not applied.
 pub(super) async fn fail(shared: &Shared, work: Work, reason: String, evidence: Value) -> Next {
     let now = shared.clock.utc();
-    if let Err(error) = shared.journal.fail(work.id, &reason, evidence, now).await {
-        return store_failed(shared, work, &error);
-    }
+    let paused = match shared.journal.fail(work.id, &reason, evidence, now).await {
+        Ok(paused) => paused,
+        Err(error) => return store_failed(shared, work, &error),
+    };
     let action = doing(&work);
     shared.events.emit(Event::Failed {
         account: work.account.tag.clone(),
@@ -82,15 +84,17 @@ pub(super) async fn fail(shared: &Shared, work: Work, reason: String, evidence: 
         action,
         reason,
     });
+    limits::tell_paused(shared, &work.account.tag, paused);
     Next::ended(shared, &work, State::Failed, None)
 }
 
 /// Records that only a person can tell.
 pub(super) async fn uncertain(shared: &Shared, work: Work, evidence: Value) -> Next {
     let (text, now) = (evidence.to_string(), shared.clock.utc());
-    if let Err(error) = shared.journal.uncertain(work.id, evidence, now).await {
-        return store_failed(shared, work, &error);
-    }
+    let paused = match shared.journal.uncertain(work.id, evidence, now).await {
+        Ok(paused) => paused,
+        Err(error) => return store_failed(shared, work, &error),
+    };
     let action = doing(&work);
     shared.events.emit(Event::Uncertain {
         account: work.account.tag.clone(),
@@ -100,6 +104,7 @@ pub(super) async fn uncertain(shared: &Shared, work: Work, evidence: Value) -> N
         action,
         evidence: text,
     });
+    limits::tell_paused(shared, &work.account.tag, paused);
     Next::ended(shared, &work, State::Uncertain, None)
 }
 

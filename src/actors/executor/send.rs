@@ -180,7 +180,9 @@ async fn begin(shared: &Shared, mut work: Work, action: Action, before: Before) 
         Ok(Began::Refused(Refusal::Skip(SkipReason::NotOwner))) => {
             Next::ended(shared, &work, State::Skipped, Some(SkipReason::NotOwner))
         }
-        Ok(Began::Refused(Refusal::Skip(reason))) => record::skip(shared, work, reason).await,
+        Ok(Began::Refused(Refusal::Skip(reason))) => {
+            fallback::held_back(shared, work, reason).await
+        }
         Ok(Began::Refused(Refusal::AlreadySending | Refusal::Ended(_))) => {
             Next::step(work, Step::LookUp)
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
+use super::super::limits;
 use super::super::work::{Step, Work};
 use super::{Intake, STORE_RETRY};
 use crate::domain::restart::Verdict;
@@ -80,7 +81,7 @@ impl Intake {
                 .uncertain(work.id, evidence.clone(), now)
                 .await
             {
-                Ok(()) => Ok(()),
+                Ok(paused) => Ok(paused),
                 // Nothing of it was ever sent. Any other error tells nothing of what was.
                 Err(JournalError::WrongState { .. }) => {
                     shared
@@ -90,8 +91,11 @@ impl Intake {
                 }
                 Err(error) => Err(error),
             };
-            if let Err(error) = settled {
-                tracing::error!(event = "store.failed", execution = %work.id, %error);
+            match settled {
+                Ok(paused) => limits::tell_paused(&shared, &work.account.tag, paused),
+                Err(error) => {
+                    tracing::error!(event = "store.failed", execution = %work.id, %error);
+                }
             }
             shared.events.emit(Event::Alarm {
                 account: work.account.tag.clone(),

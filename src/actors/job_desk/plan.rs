@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::limits;
 use super::super::shared::{Row, Shared};
 use super::super::work::Work;
 use super::check::{self, Checked};
@@ -210,7 +211,7 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
                 plan.works.push(work);
             }
             FireResult::FiredBefore(execution) => before(shared, &mut plan, execution).await?,
-            limit => plan.remarks.push(remark::limited(id, limit)),
+            limit => plan.remarks.push(limited(shared, checked, id, limit)),
         }
     }
     Ok(plan)
@@ -272,8 +273,8 @@ async fn freeze(
     if rows.is_empty() {
         return Ok(plan);
     }
-    let (now, limits) = (shared.clock.utc(), checked.rule.limits());
-    let frozen = shared.journal.freeze_plan(job, rows, limits, now).await;
+    let (now, its) = (shared.clock.utc(), checked.rule.limits());
+    let frozen = shared.journal.freeze_plan(job, rows, its, now).await;
     let results = frozen.map_err(|error| Outcome::Retry(error.to_string()))?;
     for (work, result) in works.into_iter().zip(results) {
         match result {
@@ -282,10 +283,19 @@ async fn freeze(
                 plan.works.push(work);
             }
             FireResult::FiredBefore(id) => before(shared, &mut plan, id).await?,
-            limit => plan.remarks.push(remark::limited(work.position, limit)),
+            limit => plan
+                .remarks
+                .push(limited(shared, checked, work.position, limit)),
         }
     }
     Ok(plan)
+}
+
+fn limited(shared: &Shared, checked: &Checked, id: PositionId, limit: FireResult) -> Value {
+    if let FireResult::ProtectionReached { limit, .. } = limit {
+        limits::tell(shared, &checked.account.tag, limit, shared.clock.utc());
+    }
+    remark::limited(id, limit)
 }
 
 fn intent(

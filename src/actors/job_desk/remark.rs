@@ -36,16 +36,12 @@ pub(super) fn held_back(position: PositionId, reason: SkipReason) -> Value {
     json!({ "positionId": position, "status": "skipped", "reason": reason })
 }
 
-/// The automation has acted as often as it may, for a while or at all.
+/// The automation, or its account, has acted as often as it may, for a while or at all.
 pub(super) fn limited(position: PositionId, limit: FireResult) -> Value {
-    let until: Option<DateTime<Utc>> = match limit {
-        FireResult::LimitReached { until } => Some(until),
-        _ => None,
-    };
-    let reason = if until.is_some() {
-        "daily_limit"
-    } else {
-        "completed"
+    let (reason, until): (_, Option<DateTime<Utc>>) = match limit {
+        FireResult::LimitReached { until } => ("daily_limit", Some(until)),
+        FireResult::ProtectionReached { limit, until } => (limit.as_str(), Some(until)),
+        _ => ("completed", None),
     };
     json!({
         "positionId": position, "status": "skipped", "reason": reason, "until": until,

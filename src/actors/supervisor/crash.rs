@@ -19,6 +19,7 @@ impl Handler<CrashActor> for Supervisor {
             Some(Part::AuditLog) => drop(self.shared.audit_log.tell(crash)),
             Some(Part::HealthReporter) => drop(self.shared.health.tell(crash)),
             Some(Part::Intake) => drop(self.shared.intake.tell(crash)),
+            Some(Part::Notifier) => drop(self.shared.notifier.tell(crash)),
             Some(Part::JobDesk) => drop(self.shared.job_desk.tell(crash)),
             Some(Part::Feed(network)) => drop(self.shared.networks[network].feed.tell(crash)),
             Some(Part::Connection(id)) => {

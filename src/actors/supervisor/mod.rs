@@ -2,7 +2,8 @@
 //! with what is stored.
 //!
 //! - Owner: `App`. It never dies of a child.
-//! - Owns: audit log, health reporter, price feeds, intake, and one connection for each account.
+//! - Owns: audit log, health reporter, notifier, price feeds, intake, and one connection for
+//!   each account.
 //! - In: `ChildExit`, `RestartAccount`, `Refresh`, `Stop`; `Ready` and `Unfit` from connections that
 //!   are to take another's place; its own timer. Out: `Plans`, `FeedStarted`, `SucceededBy`, `Bequest`,
 //!   `WhyNotLive`, `TookOver` and `Retire` to connections, `Served` and `Drain` to the intake.
@@ -31,7 +32,7 @@ use super::connection::{Connection, FeedStarted};
 use super::intake::Intake;
 use super::job_desk::JobDesk;
 use super::shared::{Shared, View};
-use super::{AuditLog, AutomationPlan, HealthReporter, PriceFeed, verdict};
+use super::{AuditLog, AutomationPlan, HealthReporter, Notifier, PriceFeed, verdict};
 use crate::domain::connection::{Health, Transport};
 use crate::domain::ids::AccountId;
 use crate::domain::restart::{Tenure, Verdict};
@@ -50,6 +51,7 @@ enum Part {
     HealthReporter,
     Intake,
     JobDesk,
+    Notifier,
     Feed(String),
     Connection(AccountId),
 }
@@ -62,6 +64,7 @@ pub struct Supervisor {
     health_reporter: Option<Child<HealthReporter>>,
     intake: Option<Child<Intake>>,
     job_desk: Option<Child<JobDesk>>,
+    notifier: Option<Child<Notifier>>,
     feeds: HashMap<String, Child<PriceFeed>>,
     connections: HashMap<AccountId, Child<Connection>>,
     plans: HashMap<AccountId, Vec<AutomationPlan>>,
@@ -91,6 +94,7 @@ impl Supervisor {
             health_reporter: None,
             intake: None,
             job_desk: None,
+            notifier: None,
             feeds: HashMap::new(),
             connections: HashMap::new(),
             plans: HashMap::new(),
@@ -111,6 +115,7 @@ impl Supervisor {
             Part::HealthReporter => "health_reporter".to_owned(),
             Part::Intake => "intake".to_owned(),
             Part::JobDesk => "job_desk".to_owned(),
+            Part::Notifier => "notifier".to_owned(),
             Part::Feed(network) => format!("price_feed/{network}"),
             Part::Connection(id) => {
                 let accounts = self.shared.accounts.load();
@@ -165,6 +170,15 @@ impl Supervisor {
                 let child = start(&io, &name, generation, end, exits, make);
                 self.shared.job_desk.fill(child.addr().clone());
                 self.job_desk = Some(child);
+            }
+            Part::Notifier => {
+                let Some(webhook) = shared.webhook.clone() else {
+                    return;
+                };
+                let make = move |_: &mut _| Notifier::new(shared, webhook);
+                let child = start(&io, &name, generation, end, exits, make);
+                self.shared.notifier.fill(child.addr().clone());
+                self.notifier = Some(child);
             }
             Part::Feed(network) => {
                 let Some(of) = self.shared.networks.get(&network).cloned() else {
@@ -221,6 +235,7 @@ impl Supervisor {
             Part::HealthReporter => self.shared.health.clear(),
             Part::Intake => self.shared.intake.clear(),
             Part::JobDesk => self.shared.job_desk.clear(),
+            Part::Notifier => self.shared.notifier.clear(),
             Part::Feed(network) => {
                 if let Some(network) = self.shared.networks.get(network) {
                     network.feed.clear();
@@ -262,6 +277,9 @@ impl Actor for Supervisor {
         self.start_part(Part::HealthReporter, context);
         self.start_part(Part::Intake, context);
         self.start_part(Part::JobDesk, context);
+        if self.shared.webhook.is_some() {
+            self.start_part(Part::Notifier, context);
+        }
         self.refresh(context);
     }
 }

@@ -54,6 +54,7 @@ impl Handler<Stop> for Supervisor {
             supervisor.feeds.clear();
             supervisor.job_desk = None;
             supervisor.intake = None;
+            supervisor.notifier = None;
             supervisor.audit_log = None;
             supervisor.health_reporter = None;
             context.stop();

@@ -123,7 +123,8 @@ async fn on(door: &Door, reach: Reach, mut body: Body) -> Answer {
 }
 
 async fn off(door: &Door, reach: Reach) -> Answer {
-    let was_on = door.shared.store.kill_switch_off(&reach).await;
+    let (store, now) = (&door.shared.store, door.shared.clock.utc());
+    let was_on = store.kill_switch_off(&reach, now).await;
     if !was_on.map_err(conflict)? {
         let error = format!("no kill switch is on for {reach}");
         return Err(refusal(StatusCode::NOT_FOUND, error));

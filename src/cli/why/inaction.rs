@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::Serialize;
 
+use super::allowed::allowed;
 use super::{WhyArgs, fires, place, report, ruled, stands};
 use crate::cli::context::Context;
 use crate::cli::format::{percent, usd};
@@ -30,7 +31,11 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn new(what: &'static str, ok: impl Into<Option<bool>>, detail: impl Into<String>) -> Self {
+    pub(super) fn new(
+        what: &'static str,
+        ok: impl Into<Option<bool>>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             what,
             ok: ok.into(),
@@ -61,6 +66,7 @@ pub(super) async fn explain(
         let seen = seen(&rule, position, &own, journal, &automation).await?;
         findings.extend(seen);
         findings.extend(armed(&rule, &automation, position, journal, context.now).await?);
+        findings.extend(allowed(&rule, &account, journal, context.now).await?);
     }
     let blocking = findings.iter().find(|finding| finding.ok == Some(false));
     let answer = blocking.map_or_else(

@@ -1,5 +1,6 @@
 //! `vigia why`: why something was done, or why nothing was.
 
+mod allowed;
 mod inaction;
 
 use clap::Args;

@@ -127,6 +127,14 @@ impl Action {
         matches!(self, Self::AddMargin { .. } | Self::CrossDeposit { .. })
     }
 
+    /// What it adds to margin, where it does.
+    pub fn added(self) -> Option<Sats> {
+        match self {
+            Self::AddMargin { amount } | Self::CrossDeposit { amount } => Some(amount),
+            _ => None,
+        }
+    }
+
     /// Whether the position is closed by it as a whole.
     pub fn closes(self) -> bool {
         matches!(self, Self::ClosePosition | Self::CrossClose { .. })

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AutomationId, PositionId};
+use super::protection::DailyLimit;
 use super::units::Sats;
 
 pub use action::{Action, Opening};
@@ -164,6 +165,10 @@ pub enum SkipReason {
     TrailingStop,
     /// A kill switch is on.
     KillSwitch,
+    /// So many executions of the account were sent today that no more are let out.
+    DailyExecutions,
+    /// So much was added to the account's margin today that no more is let out.
+    DailySats,
 }
 
 impl SkipReason {
@@ -181,6 +186,28 @@ impl SkipReason {
             Self::AlreadySet => "already_set",
             Self::TrailingStop => "trailing_stop",
             Self::KillSwitch => "kill_switch",
+            Self::DailyExecutions => DailyLimit::DailyExecutions.as_str(),
+            Self::DailySats => DailyLimit::DailySats.as_str(),
+        }
+    }
+}
+
+impl SkipReason {
+    /// The daily limit that holds it back, if one does.
+    pub fn daily_limit(self) -> Option<DailyLimit> {
+        match self {
+            Self::DailyExecutions => Some(DailyLimit::DailyExecutions),
+            Self::DailySats => Some(DailyLimit::DailySats),
+            _ => None,
+        }
+    }
+}
+
+impl From<DailyLimit> for SkipReason {
+    fn from(limit: DailyLimit) -> Self {
+        match limit {
+            DailyLimit::DailyExecutions => Self::DailyExecutions,
+            DailyLimit::DailySats => Self::DailySats,
         }
     }
 }

@@ -93,6 +93,17 @@ const MOST_PER_DAY: i64 = 10_000;
 const PERCENTAGE: &str = "a percentage over 0 up to 100";
 
 impl MarginGuard {
+    /// Whether something is done instead where no margin can be added.
+    pub fn falls_back(&self) -> bool {
+        matches!(
+            self.action,
+            GuardAction::AddMargin {
+                fallback: Some(_),
+                ..
+            }
+        )
+    }
+
     /// Reads `{ action, margin_threshold, reduce_percentage?, add_margin_amount?, fallback?, metric?,
     /// cooldown_seconds?, max_executions_per_day?, positions? }`.
     ///

@@ -103,6 +103,8 @@ pub struct Limits {
     pub per_day: Option<u32>,
     /// Executions in all; then the automation is completed.
     pub in_all: Option<u32>,
+    /// Whether something is done instead where no margin can be added.
+    pub falls_back: bool,
 }
 
 /// A rule that can be obeyed.
@@ -195,11 +197,13 @@ impl Rule {
             Self::MarginGuard(guard) => Limits {
                 per_day: guard.max_per_day,
                 in_all: None,
+                falls_back: guard.falls_back(),
             },
             Self::TpSl(_) => Limits::default(),
             Self::AutoEntry(entry) => Limits {
                 per_day: None,
                 in_all: Some(entry.max_entries),
+                falls_back: false,
             },
         }
     }

@@ -8,6 +8,7 @@ use sea_orm::{
 };
 use serde_json::Value;
 
+use super::super::aftermath::Aftermath;
 use super::super::arming::{ARMED, FIRED};
 use super::super::ending::write_entry;
 use super::super::execution::{Columns, Execution, Source, TABLE};
@@ -38,10 +39,10 @@ impl Journal {
     /// # Errors
     /// [`JournalError::NotOwner`], and as every write.
     pub(super) async fn take_over(&self, intent: Intent) -> Result<Taken, JournalError> {
-        let epoch = self.epoch;
+        let (epoch, aftermath) = (self.epoch, self.aftermath());
         self.store
             .write(Kind::Several, move |db| {
-                Box::pin(async move { write(db, epoch, intent).await })
+                Box::pin(async move { write(db, epoch, aftermath, intent).await })
             })
             .await
     }
@@ -50,6 +51,7 @@ impl Journal {
 async fn write(
     db: &DatabaseExecutor<'_>,
     epoch: Epoch,
+    aftermath: Aftermath,
     intent: Intent,
 ) -> Result<Taken, JournalError> {
     if db.query_one(&owns(epoch)).await?.is_none() {
@@ -101,6 +103,9 @@ async fn write(
             write_entry(db, id, row.account.to_string(), entry).await?;
         }
     }
+    if let Some(ended_at) = row.finished_at.filter(|_| row.state.is_final()) {
+        aftermath.of(db, id, ended_at).await?;
+    }
     Ok(taken)
 }
 
@@ -133,6 +138,7 @@ fn model(row: &Execution) -> Result<execution::Model, StoreError> {
         sending_at: row.sending_at,
         finished_at: row.finished_at,
         protective: row.decision.is_protective(),
+        added_sats: row.action.added().map(|sats| sats.0),
     })
 }
 
@@ -163,6 +169,7 @@ fn bring(row: &Execution) -> Result<UpdateStatement, StoreError> {
         .value(Column::Outcome, model.outcome)
         .value(Column::Epoch, model.epoch)
         .value(Column::SendingAt, model.sending_at)
+        .value(Column::AddedSats, model.added_sats)
         .value(Column::FinishedAt, model.finished_at)
         .and_where(Expr::col(Column::Id).eq(model.id))
         .and_where(Expr::col(Column::State).is_in(open.map(State::as_str)))

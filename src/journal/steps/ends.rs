@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::super::intents::Stepped;
-use super::super::{Done, Journal, JournalError};
+use super::super::{Done, Journal, JournalError, Paused};
 use super::leads;
 use crate::domain::audit::Entry;
 use crate::domain::execution::{SkipReason, State};
@@ -47,7 +47,8 @@ impl Journal {
         .await
     }
 
-    /// Writes down that it was refused, or is known not to have been applied.
+    /// Writes down that it was refused, or is known not to have been applied. Where that is one
+    /// failure in a row too many, the account is paused, and the answer says so.
     ///
     /// # Errors
     /// [`JournalError::WrongState`] unless it is planned or sending, [`JournalError::TakenOver`],
@@ -60,7 +61,7 @@ impl Journal {
         reason: &str,
         evidence: Value,
         now: DateTime<Utc>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Option<Paused>, JournalError> {
         let given = evidence.clone();
         let stored = async |journal: &Self| journal.stored_fail(id, reason, given, now).await;
         let reason = Some(reason.to_owned());
@@ -69,7 +70,7 @@ impl Journal {
     }
 
     /// Writes down that nobody can tell whether it was applied. It is never sent again; only
-    /// [`Journal::resolve`] settles it.
+    /// [`Journal::resolve`] settles it. It counts as a failure in a row, as in [`Journal::fail`].
     ///
     /// # Errors
     /// [`JournalError::WrongState`] unless it is sending, [`JournalError::TakenOver`],
@@ -81,7 +82,7 @@ impl Journal {
         id: ExecutionId,
         evidence: Value,
         now: DateTime<Utc>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Option<Paused>, JournalError> {
         let given = evidence.clone();
         let stored = async |journal: &Self| journal.stored_uncertain(id, given, now).await;
         self.end(id, State::Uncertain, stored, None, Some(evidence), now)
@@ -101,9 +102,13 @@ impl Journal {
         why: SkipReason,
         now: DateTime<Utc>,
     ) -> Result<(), JournalError> {
-        let stored = async |journal: &Self| journal.stored_skip(id, why, now).await;
+        let stored = async |journal: &Self| {
+            let skipped = journal.stored_skip(id, why, now).await;
+            skipped.map(|()| None)
+        };
         let reason = Some(why.as_str().to_owned());
         self.end(id, State::Skipped, stored, reason, None, now)
             .await
+            .map(drop)
     }
 }

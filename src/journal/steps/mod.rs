@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::intents::{IntentTerms, Intents, Kept, Standing, Stepped, is_silence};
-use super::{Began, Journal, JournalError, Refusal};
+use super::{Began, Journal, JournalError, Paused, Refusal};
 use crate::clock::Clock;
 use crate::domain::execution::{Action, Before, State};
 use crate::domain::ids::ExecutionId;
@@ -84,11 +84,11 @@ impl Journal {
         &self,
         id: ExecutionId,
         to: State,
-        stored: impl AsyncFnOnce(&Self) -> Result<(), JournalError>,
+        stored: impl AsyncFnOnce(&Self) -> Result<Option<Paused>, JournalError>,
         reason: Option<String>,
         evidence: Option<Value>,
         now: DateTime<Utc>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Option<Paused>, JournalError> {
         let change = |kept: &mut Kept| {
             kept.row.state = to;
             kept.row.reason.clone_from(&reason);
@@ -104,7 +104,8 @@ impl Journal {
             |kept| {
                 leads(kept, to)?;
                 change(kept);
-                Ok(Stepped::Changed(()))
+                // Failures in a row are counted when the store takes it over.
+                Ok(Stepped::Changed(None))
             },
         )
         .await

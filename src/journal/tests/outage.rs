@@ -380,7 +380,7 @@ async fn what_is_known_to_hold_back_holds_back_without_the_store_too() {
     lock.release().await;
     scene.recover().await.unwrap();
 
-    store.kill_switch_off(&reach).await.unwrap();
+    store.kill_switch_off(&reach, at(4)).await.unwrap();
     store
         .pause_account(account, None, "operator", at(4))
         .await
@@ -401,6 +401,7 @@ async fn what_is_known_to_hold_back_holds_back_without_the_store_too() {
     let once = Limits {
         per_day: Some(1),
         in_all: None,
+        falls_back: false,
     };
     let fire = |id, n| {
         let new = scene.set.decided(id, n, 1);

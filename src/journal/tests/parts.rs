@@ -11,6 +11,7 @@ fn per_day(most: u32) -> Limits {
     Limits {
         per_day: Some(most),
         in_all: None,
+        falls_back: false,
     }
 }
 
@@ -18,6 +19,7 @@ fn in_all(most: u32) -> Limits {
     Limits {
         per_day: None,
         in_all: Some(most),
+        falls_back: false,
     }
 }
 

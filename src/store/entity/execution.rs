@@ -28,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) sending_at: Option<DateTimeUtc>,
     pub(crate) finished_at: Option<DateTimeUtc>,
     pub(crate) protective: bool,
+    /// What it adds to margin, in satoshis; null where it adds none.
+    pub(crate) added_sats: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -7,6 +7,8 @@ pub(crate) mod audit;
 pub(crate) mod automation;
 pub(crate) mod execution;
 pub(crate) mod kill_switch;
+pub(crate) mod notification;
 pub(crate) mod owner;
+pub(crate) mod protection;
 pub(crate) mod socket_attempt;
 pub(crate) mod succession;

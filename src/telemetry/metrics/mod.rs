@@ -170,6 +170,9 @@ impl Metrics {
             Event::Triggered { .. } => self.triggered.one(),
             Event::Deferred { .. } => self.deferred.one(),
             Event::Alarm { what, .. } => self.alarms.one([what]),
+            Event::LimitReached { .. } | Event::AccountPaused { .. } => {
+                self.alarms.one([event.name()]);
+            }
             Event::Done { .. }
             | Event::Failed { .. }
             | Event::Uncertain { .. }

@@ -1,5 +1,5 @@
 //! Whom an encrypted connection trusts: the authorities that browsers trust, as they are compiled
-//! in, and those that the operator names. So REST and stream trust the same, on every machine.
+//! in, and those that the operator names. So all that goes out trusts the same, on every machine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 ///
 /// # Errors
 /// What is wrong with the file.
-pub(super) fn trusting(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+pub fn trusting(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(file) = ca_file {
         for authority in authorities(file)? {
