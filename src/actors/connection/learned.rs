@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::Connection;
-use super::succession::concerns_successor;
+use super::heritage::concerns_successor;
 use crate::domain::connection::{Event as LinkEvent, Health, Refusal};
 use crate::domain::ids::PositionId;
 use crate::domain::position::Position;

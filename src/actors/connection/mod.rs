@@ -16,6 +16,7 @@
 mod automations;
 mod cross;
 mod frames;
+mod heritage;
 mod learned;
 mod reading;
 mod socket;
@@ -42,9 +43,10 @@ use automations::Automated;
 #[cfg(feature = "failpoints")]
 pub use automations::CrashAutomation;
 pub use automations::{ExecutionEnded, FeedStarted, Plans};
+pub use heritage::{Bequest, Fired, Overheard, SucceededBy};
 pub use learned::Learned;
 pub(super) use reading::refusal_of;
-pub use succession::{Bequest, Fired, Overheard, Retire, SucceededBy, TookOver, WhyNotLive};
+pub use succession::{Retire, TookOver, WhyNotLive};
 
 /// How often state and nearness are looked at.
 const BEAT: Duration = Duration::from_millis(500);

@@ -13,56 +13,14 @@ use actix::prelude::*;
 use super::super::automation::{AutomationPlan, Stands};
 use super::super::shared::{Account, Shared, View};
 use super::super::supervisor::{Ready, Supervisor, Unfit};
-use super::{Connection, Learned, cross};
-use crate::domain::book::{Book, CrossBook, TradeEvent};
+use super::{Connection, cross};
 use crate::domain::connection::{Health, Transport};
-use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
+use crate::domain::ids::AutomationId;
 use crate::exchange::ExchangeError;
 use crate::telemetry::Event;
 
 /// How long a socket that is being opened is waited for, before HTTP takes over alone.
 const SOCKET_WITHIN: Duration = Duration::from_secs(5);
-
-/// This connection takes over when it can; nobody, where it never will.
-#[derive(Clone, Message)]
-#[rtype(result = "()")]
-pub struct SucceededBy(pub Option<Addr<Connection>>);
-
-/// What a connection tells the one that is to take its place, and no reading can.
-#[derive(Clone, Default, Message)]
-#[rtype(result = "()")]
-pub struct Bequest {
-    /// What our own commands left, and what is gone for good.
-    pub book: Book,
-    /// The same of the cross account.
-    pub cross: CrossBook,
-}
-
-/// What the old connection's socket says.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub enum Overheard {
-    /// Of a trade.
-    Trade(PositionId, TradeEvent, Duration),
-    /// Of the cross account.
-    Cross(Duration),
-}
-
-/// An automation of the account has fired an episode.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Fired {
-    /// The automation.
-    pub automation: AutomationId,
-    /// The version of its rule.
-    pub rule_version: i64,
-    /// For which position.
-    pub position: PositionId,
-    /// Which episode.
-    pub episode: i64,
-    /// The execution that stands in the journal.
-    pub execution: ExecutionId,
-}
 
 /// From now on it serves the account, which was shown like this until now.
 #[derive(Clone, Message)]
@@ -121,6 +79,13 @@ impl Connection {
     /// Whether what happens to it happens to the account.
     pub(super) fn serves(&self) -> bool {
         self.candidate.is_none() && !self.retiring
+    }
+
+    /// It knows what no reading can tell. Returns whether it did not before.
+    pub(super) fn begins(&mut self) -> bool {
+        let now = self.now();
+        let candidate = self.candidate.as_mut();
+        candidate.is_some_and(|candidate| candidate.begun_at.replace(now).is_none())
     }
 
     /// Whether it may ask the exchange for anything.
@@ -232,64 +197,6 @@ impl Connection {
     }
 }
 
-impl Handler<SucceededBy> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, SucceededBy(successor): SucceededBy, _: &mut Context<Self>) {
-        if let Some(successor) = &successor {
-            successor.do_send(Bequest {
-                book: self.book.heir(),
-                cross: self.cross.heir(),
-            });
-        }
-        self.successor = successor;
-    }
-}
-
-impl Handler<Bequest> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, bequest: Bequest, context: &mut Context<Self>) {
-        let now = self.now();
-        let Some(candidate) = &mut self.candidate else {
-            return;
-        };
-        // The old one may die and be started again meanwhile: it knows less by then.
-        if candidate.begun_at.replace(now).is_some() {
-            return;
-        }
-        self.book = bequest.book;
-        self.cross = bequest.cross;
-        self.read_in(Duration::ZERO, context);
-        self.connect(context);
-    }
-}
-
-impl Handler<Overheard> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, overheard: Overheard, context: &mut Context<Self>) {
-        match overheard {
-            Overheard::Trade(id, event, at) => self.take_trade_event(id, event, at, context),
-            Overheard::Cross(at) => self.take_cross_event(at, context),
-        }
-    }
-}
-
-impl Handler<Fired> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, fired: Fired, _: &mut Context<Self>) {
-        if let Some(successor) = &self.successor {
-            successor.do_send(fired.clone());
-        }
-        let automated = self.automations.get(&fired.automation);
-        if let Some(child) = automated.and_then(|automated| automated.child.as_ref()) {
-            child.addr().do_send(fired);
-        }
-    }
-}
-
 impl Handler<Stands> for Connection {
     type Result = ();
 
@@ -357,10 +264,4 @@ impl Handler<WhyNotLive> for Connection {
             None => lacks,
         }
     }
-}
-
-/// What the one that is to take over learns too. Whether the exchange serves the account it finds out
-/// by its own credentials.
-pub(super) fn concerns_successor(learned: &Learned) -> bool {
-    !matches!(learned, Learned::Refused(_) | Learned::CommandRefused)
 }

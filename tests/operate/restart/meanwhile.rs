@@ -114,6 +114,9 @@ async fn what_is_done_meanwhile_is_not_done_again() {
 async fn a_trade_that_is_closed_meanwhile_is_not_known_again() {
     let (mut stage, alpha) = alone("alpha").await;
     let account = stage.account(&alpha);
+    // The new one gets no socket of its own, to hear it from.
+    let refused = Fault::RefuseUpgrades { status: 503 };
+    stage.control.inject(refused).unwrap();
     let underway = Underway::begin(&mut stage, &alpha).await;
     let position = alpha.position;
     stage.close_by_hand(&alpha, position).await;

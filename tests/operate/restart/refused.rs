@@ -201,7 +201,12 @@ async fn a_quarantined_account_is_started_afresh_at_once() {
     stage.app().crash(&alpha.connection(), Place::Handler);
     let quarantined = |event: &Event| matches!(event, Event::ActorQuarantined { .. });
     stage.wait_until("it is set aside", quarantined).await;
-    assert_eq!(stage.view(&alpha).health, Health::Quarantined);
+    let account = stage.account(&alpha);
+    stage
+        .until("it is shown", || {
+            account.view.load().health == Health::Quarantined
+        })
+        .await;
     stage.restart(&alpha).await.unwrap();
     goes_on(&mut stage, &alpha).await;
     stage.end().await;

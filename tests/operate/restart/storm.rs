@@ -170,7 +170,7 @@ async fn restarts_without_limits_lose_and_double_nothing() {
 fn limited() -> (Script, Duration) {
     const TENTH: u32 = 10;
     if std::env::var_os("VIGIA_LONG").is_some() {
-        return (Script::new().real_limits(), Duration::from_secs(2));
+        return (Script::new().real_limits(), Duration::from_secs(4));
     }
     let shorter = |limit: Option<Limit>| {
         limit.map(|Limit { count, window }| Limit {
@@ -193,7 +193,7 @@ fn limited() -> (Script, Duration) {
         .with("limits.logins_per_minute", 20)
         .with("limits.minute_ms", 6_000)
         .with("limits.hour_ms", 360_000);
-    (script, Duration::from_millis(200))
+    (script, Duration::from_millis(400))
 }
 
 /// Under the exchange's own limits, which nobody exceeds: what is left of its sockets, logins and
