@@ -46,13 +46,23 @@ pub async fn until<T, F: Future<Output = Option<T>>>(
     watchman: &Watchman,
     look: impl Fn() -> F,
 ) -> T {
+    until_within(SOON, what, watchman, look).await
+}
+
+/// As [`until`], with more or less patience.
+pub async fn until_within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    what: &str,
+    watchman: &Watchman,
+    look: impl Fn() -> F,
+) -> T {
     let clock = Clock::start();
     loop {
         if let Some(found) = look().await {
             return found;
         }
         assert!(
-            clock.mono() < SOON,
+            clock.mono() < patience,
             "not in time: {what}\n{}",
             watchman.told()
         );
