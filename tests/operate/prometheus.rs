@@ -3,12 +3,13 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tempfile::TempDir;
 use vigia::admin::Access;
+use vigia::clock::Clock;
 
 use crate::stage::{Deed, Stage};
 
@@ -85,8 +86,9 @@ impl Prometheus {
 
     /// The first that is found in what its API answers.
     async fn until<T>(&self, what: &str, path: &str, find: impl Fn(&Value) -> Option<T>) -> T {
-        let (begun, mut last) = (Instant::now(), None);
-        while begun.elapsed() < WITHIN {
+        let clock = Clock::start();
+        let mut last = None;
+        while clock.mono() < WITHIN {
             last = self.api(path, &[]).await;
             if let Some(found) = last.as_ref().and_then(&find) {
                 return found;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use vigia::admin::{Access, StatusReport};
+use vigia::clock::Clock;
 
 use crate::stage::Stage;
 use crate::watchman::{SOON, Watchman};
@@ -17,8 +18,11 @@ const BEAT: Duration = Duration::from_millis(20);
 pub struct Scrape {
     /// The type of each family, by the name in the text (counters without `_total`).
     pub types: BTreeMap<String, String>,
-    samples: Vec<(String, Vec<(String, String)>, f64)>,
+    samples: Vec<Sample>,
 }
+
+/// Name, labels and value.
+type Sample = (String, Vec<(String, String)>, f64);
 
 /// The answer of the running service.
 pub async fn asked(stage: &Stage, path: &str) -> reqwest::Response {
@@ -42,13 +46,26 @@ pub async fn until<T, F: Future<Output = Option<T>>>(
     watchman: &Watchman,
     look: impl Fn() -> F,
 ) -> T {
-    let begun = std::time::Instant::now();
+    until_within(SOON, what, watchman, look).await
+}
+
+/// As [`until`], with more or less patience.
+pub async fn until_within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    what: &str,
+    watchman: &Watchman,
+    look: impl Fn() -> F,
+) -> T {
+    let clock = Clock::start();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        let waited = begun.elapsed();
-        assert!(waited < SOON, "not in time: {what}\n{}", watchman.told());
+        assert!(
+            clock.mono() < patience,
+            "not in time: {what}\n{}",
+            watchman.told()
+        );
         tokio::time::sleep(BEAT).await;
     }
 }
@@ -137,7 +154,7 @@ impl Scrape {
 }
 
 /// `name{label="value",…} 1.0`.
-fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
+fn sample(line: &str) -> Sample {
     let (named, value) = line.rsplit_once(' ').unwrap();
     let value = value.parse().unwrap_or_else(|_| panic!("{line}"));
     let Some((name, labels)) = named.split_once('{') else {

@@ -10,8 +10,9 @@ use vigia::domain::rules::{Rule, RuleKind, Subject};
 use vigia::domain::units::Price;
 use vigia::store::NewAccount;
 
-use crate::scrape::{Scrape, tree, until};
-use crate::stage::{Deed, NETWORK, START, Stage, USER};
+use crate::scrape::{Scrape, asked, tree, until, until_within};
+use crate::server::Server;
+use crate::stage::{Deed, NETWORK, START, Stage, USER, Windows};
 use crate::watchman::{SOON, Watchman, run_to_end, vigia};
 
 fn guard() -> Value {
@@ -222,12 +223,13 @@ async fn who_is_set_aside_is_shown_so_and_the_others_are_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_accounts_those_are_shown_that_somebody_should_look_at() {
-    /// More than are shown without being asked for.
-    const MANY: usize = 130;
+    // More than are shown without being asked for.
+    let is_long = std::env::var_os("VIGIA_LONG").is_some();
+    let many = if is_long { 10_000 } else { 130 };
     let stage = Stage::set().await;
     stage.guarded("near", Deed::Add).await;
     let store = stage.store().await;
-    for number in 1..MANY {
+    for number in 1..many {
         // Nobody at the exchange knows them.
         let name = format!("unknown-{number}");
         let credentials = stage.owner_of(&name, |config| config).credentials;
@@ -243,11 +245,12 @@ async fn of_many_accounts_those_are_shown_that_somebody_should_look_at() {
     store.close().await;
     let watchman = stage.start();
     watchman.until("service.started").await;
-    let report = until("all were refused but one", &watchman, || async {
+    let patience = if is_long { 20 * SOON } else { SOON };
+    let report = until_within(patience, "all were refused but one", &watchman, || async {
         let report = tree(&stage, "").await;
         let states = &report.summary.states;
         let count = |state: &str| states.get(state).copied().unwrap_or_default();
-        ((count("unauthorized"), count("live")) == (MANY - 1, 1)).then_some(report)
+        ((count("unauthorized"), count("live")) == (many - 1, 1)).then_some(report)
     })
     .await;
     let shown: Vec<_> = report
@@ -255,12 +258,18 @@ async fn of_many_accounts_those_are_shown_that_somebody_should_look_at() {
         .iter()
         .map(|account| account.name.as_str())
         .collect();
-    assert_eq!((shown.len(), report.left_out), (101, MANY - 101));
+    assert_eq!((shown.len(), report.left_out), (101, many - 101));
     assert!(
         shown.contains(&"near"),
         "the live one that is nearest to liquidation"
     );
-    assert_eq!(tree(&stage, "?all=true").await.accounts.len(), MANY);
+    assert_eq!(tree(&stage, "?all=true").await.accounts.len(), many);
+    for path in ["/v1/tree", "/v1/tree?all=true", "/metrics"] {
+        let begun = stage.clock.mono();
+        let bytes = asked(&stage, path).await.bytes().await.unwrap().len();
+        let took = (stage.clock.mono() - begun).as_millis();
+        println!("{many} accounts: {path} {} KiB in {took} ms", bytes / 1024);
+    }
     let one = tree(&stage, "?account=unknown-7").await;
     assert_eq!(
         (one.accounts.len(), one.accounts[0].name.as_str()),
@@ -269,8 +278,8 @@ async fn of_many_accounts_those_are_shown_that_somebody_should_look_at() {
     let text = status(&stage, &[]).await;
     assert!(
         text.contains(&format!(
-            "accounts     {MANY}: 1 live, {} unauthorized",
-            MANY - 1
+            "accounts     {many}: 1 live, {} unauthorized",
+            many - 1
         )),
         "{text}"
     );
@@ -280,12 +289,12 @@ async fn of_many_accounts_those_are_shown_that_somebody_should_look_at() {
             .await
             .matches("connection/")
             .count(),
-        MANY
+        many
     );
     let json: Value = serde_json::from_str(&status(&stage, &["--json"]).await).unwrap();
     assert_eq!(
         json["accounts"].as_array().unwrap().len(),
-        MANY,
+        many,
         "everything"
     );
     let nobody = run_to_end(&mut command(&stage, &["--account", "nobody"])).await;
@@ -340,5 +349,52 @@ async fn watching_goes_on_while_the_service_is_restarted_and_ends_when_it_is_int
     let status = tokio::time::timeout(Duration::from_secs(5), ending).await;
     assert_eq!(status.expect("it ends at once").unwrap().code(), Some(0));
     reader.join().unwrap();
+    watchman.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_store_all_else_is_shown() {
+    let windows = Windows {
+        store_ms: 500,
+        lease_ms: [200, 10_000, 12_000],
+        ..Windows::default()
+    };
+    let mut stage = Stage::on(Some(Server::start()), windows).await;
+    stage.guarded("alpha", Deed::Add).await;
+    let watchman = stage.start();
+    watchman.until_armed(1).await;
+    let calm = tree(&stage, "").await;
+    assert_eq!(calm.store_error, None);
+    assert!(!calm.executions.is_empty());
+    stage.server().freeze(true);
+    let report = until("the store is missed", &watchman, || async {
+        let report = tree(&stage, "").await;
+        let scrape = Scrape::of(&stage).await;
+        let failed = scrape.value("vigia_store_failed_writes_total", &[]);
+        let is_up = scrape.value("vigia_store_up", &[]);
+        let told = report.store_error.is_some() && is_up == Some(0.0);
+        (told && failed > Some(0.0)).then_some(report)
+    })
+    .await;
+    let [alpha] = report.accounts.as_slice() else {
+        panic!("{report:#?}");
+    };
+    assert_eq!(alpha.state, "live");
+    let level = &alpha.positions[0].levels[0].watch;
+    assert!(
+        level.phase == "armed" && level.at_or_below.is_some(),
+        "{level:?}"
+    );
+    let text = status(&stage, &[]).await;
+    assert!(
+        text.lines().any(|line| line.starts_with("STORE ")),
+        "{text}"
+    );
+    stage.server().freeze(false);
+    until("the store is back", &watchman, || async {
+        let report = tree(&stage, "").await;
+        report.store_error.is_none().then_some(())
+    })
+    .await;
     watchman.stop().await;
 }
