@@ -22,6 +22,7 @@ mod logs;
 mod manager;
 mod metrics;
 mod outage;
+mod pages;
 mod prometheus;
 mod restart;
 mod scrape;

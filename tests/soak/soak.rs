@@ -13,8 +13,10 @@ use crate::watchman::Watchman;
 
 /// Where the fall begins, USD: just before the first guard acts.
 const FIRST: f64 = 93_800.0;
-/// USD in a second: from a guard's threshold to liquidation it takes 15 s and more.
-const FALL: f64 = 133.0;
+/// Where it ends at the latest: below, guards have added all that a leverage of 1 allows.
+const LAST: f64 = 62_000.0;
+/// USD in a second at most: from a guard's threshold to liquidation it takes 15 s and more.
+const FASTEST: f64 = 133.0;
 /// The price may not rest so near a guard's threshold, USD: which side it is on must be clear.
 const CLEAR: f64 = 5.0;
 const BEAT: Duration = Duration::from_millis(100);
@@ -95,6 +97,7 @@ async fn play(stage: &Stage, plan: &Plan, mischief: &mut Mischief) -> Played {
     };
     played.watchman.until("service.ready").await;
     let began = stage.clock.awake();
+    let fall = ((FIRST - LAST) / plan.length.as_secs_f64()).min(FASTEST);
     let kills = if plan.is_long() { 3 } else { 2 };
     let kill_every = plan.length / 3 / (kills + 1);
     let mut sample_at = Duration::ZERO;
@@ -103,7 +106,7 @@ async fn play(stage: &Stage, plan: &Plan, mischief: &mut Mischief) -> Played {
         if passed >= plan.length {
             return played;
         }
-        played.price = ((FIRST - FALL * passed.as_secs_f64()) * 2.0).floor() / 2.0;
+        played.price = ((FIRST - fall * passed.as_secs_f64()) * 2.0).floor() / 2.0;
         stage.control.set_price(played.price).unwrap();
         mischief.act(&stage.control, passed);
         if played.kills < kills && passed >= kill_every * (played.kills + 1) {
@@ -177,6 +180,8 @@ async fn every_guard_acts_as_often_as_it_must_whatever_goes_wrong() {
     let warm = (played.samples.len() as f64 * WARM_UP) as usize;
     let samples = &played.samples[warm..];
     let rss = slope(samples, |sample| sample.rss_kib);
+    let (earlier, later) = samples.split_at(samples.len() / 2);
+    let halves = [earlier, later].map(|half| slope(half, |sample| sample.rss_kib));
     let fds = slope(samples, |sample| sample.fds);
     let last = samples.last().expect("samples");
     println!(
@@ -189,10 +194,12 @@ async fn every_guard_acts_as_often_as_it_must_whatever_goes_wrong() {
         did.values().sum::<usize>()
     );
     println!(
-        "memory: {:.0} KiB, {rss:+.0} KiB a minute over {} samples after warm-up; open files: {:.0}, \
-         {fds:+.1} a minute",
+        "memory: {:.0} KiB, {rss:+.0} KiB a minute over {} samples after warm-up ({:+.0} in their first \
+         half, {:+.0} in their second); open files: {:.0}, {fds:+.1} a minute",
         last.rss_kib,
         samples.len(),
+        halves[0],
+        halves[1],
         last.fds
     );
     assert_eq!(did, expected, "seed {}", plan.seed);
