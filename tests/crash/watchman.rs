@@ -197,6 +197,11 @@ impl Watchman {
 
     /// Kills it with SIGKILL and waits until it is dead.
     pub async fn kill(mut self) {
+        self.kill_now().await;
+    }
+
+    /// The same, of one that another takes the place of.
+    pub async fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.died().await;
     }

@@ -25,6 +25,7 @@ mod logs;
 mod manager;
 mod metrics;
 mod outage;
+mod pages;
 mod prometheus;
 mod protections;
 mod receiver;

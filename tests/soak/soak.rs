@@ -1,0 +1,217 @@
+//! The price falls and falls; every guard adds margin again and again, each time once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vigia::domain::position::Position;
+use vigia::domain::units::Sats;
+
+use crate::figures::{Sample, slope};
+use crate::mischief::Mischief;
+use crate::stage::{ADDED, Deed, Owner, Stage, THRESHOLD, Windows, price_at};
+use crate::watchman::Watchman;
+
+/// Where the fall begins, USD: just before the first guard acts.
+const FIRST: f64 = 93_800.0;
+/// Where it ends at the latest: below, guards have added all that a leverage of 1 allows.
+const LAST: f64 = 62_000.0;
+/// USD in a second at most: from a guard's threshold to liquidation it takes 15 s and more.
+const FASTEST: f64 = 133.0;
+/// The price may not rest so near a guard's threshold, USD: which side it is on must be clear.
+const CLEAR: f64 = 5.0;
+const BEAT: Duration = Duration::from_millis(100);
+const SAMPLED: Duration = Duration::from_secs(1);
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+/// Of the time of one process, the first share does not count for slopes.
+const WARM_UP: f64 = 0.25;
+/// What a long soak may grow by, in a minute.
+const MOST_RSS_KIB: f64 = 4096.0;
+const MOST_FDS: f64 = 6.0;
+
+/// How long, with how many, from which seed.
+struct Plan {
+    length: Duration,
+    accounts: usize,
+    seed: u64,
+}
+
+impl Plan {
+    fn wanted() -> Self {
+        let number = |name: &str| -> Option<f64> {
+            let text = std::env::var(name).ok()?;
+            Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+        };
+        let long = std::env::var_os("VIGIA_LONG").is_some();
+        let minutes = number("VIGIA_SOAK_MINUTES").unwrap_or(if long { 5.0 } else { 0.5 });
+        let accounts = number("VIGIA_SOAK_ACCOUNTS").map(|count| count as usize);
+        let seed = number("VIGIA_SOAK_SEED").map(|seed| seed as u64);
+        Self {
+            length: Duration::from_secs_f64(minutes * 60.0),
+            accounts: accounts.unwrap_or(if minutes < 1.0 { 40 } else { 200 }),
+            seed: seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        self.length >= Duration::from_secs(240)
+    }
+}
+
+/// How often a guard must have added by the time the price is this.
+fn adds(position: &Position, price: f64) -> usize {
+    let margin = |times: i64| Sats(position.margin.0 + times * ADDED.0);
+    let edge = |times| price_at(position, margin(times), THRESHOLD);
+    (0..).find(|times| price > edge(*times)).unwrap() as usize
+}
+
+/// Whether it is clear of every position on which side of its threshold a price is.
+fn is_clear(positions: &[(Owner, Position)], price: f64) -> bool {
+    positions
+        .iter()
+        .all(|(_, position)| adds(position, price - CLEAR) == adds(position, price + CLEAR))
+}
+
+struct Played {
+    watchman: Watchman,
+    kills: u32,
+    restarts: usize,
+    samples: Vec<Sample>,
+    price: f64,
+}
+
+fn start(stage: &Stage) -> Watchman {
+    let mut command = stage.run();
+    // Each process loses two executors between the exchange's answer and its record.
+    command.env("VIGIA_FAILPOINT", "execution.recording=panic:2");
+    Watchman::of(command, stage.clock)
+}
+
+/// Lets the price fall, and things go wrong. Kills are in the first third: then one process goes on.
+async fn play(stage: &Stage, plan: &Plan, mischief: &mut Mischief) -> Played {
+    let mut played = Played {
+        watchman: start(stage),
+        kills: 0,
+        restarts: 0,
+        samples: vec![],
+        price: FIRST,
+    };
+    played.watchman.until("service.ready").await;
+    let began = stage.clock.awake();
+    let fall = ((FIRST - LAST) / plan.length.as_secs_f64()).min(FASTEST);
+    let kills = if plan.is_long() { 3 } else { 2 };
+    let kill_every = plan.length / 3 / (kills + 1);
+    let mut sample_at = Duration::ZERO;
+    loop {
+        let passed = stage.clock.awake() - began;
+        if passed >= plan.length {
+            return played;
+        }
+        played.price = ((FIRST - fall * passed.as_secs_f64()) * 2.0).floor() / 2.0;
+        stage.control.set_price(played.price).unwrap();
+        mischief.act(&stage.control, passed);
+        if played.kills < kills && passed >= kill_every * (played.kills + 1) {
+            played.kills += 1;
+            played.restarts += played.watchman.count("actor.restarted");
+            played.watchman.kill_now().await;
+            played.watchman = start(stage);
+            played.samples.clear();
+        }
+        if passed >= sample_at {
+            sample_at = passed + SAMPLED;
+            played
+                .samples
+                .extend(Sample::of(played.watchman.pid(), passed));
+        }
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+/// How often margin was added for each key, by the exchange's own ledger.
+fn added(stage: &Stage) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for entry in stage.effects() {
+        *counts.entry(entry.key).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_guard_acts_as_often_as_it_must_whatever_goes_wrong() {
+    let plan = Plan::wanted();
+    println!(
+        "{} accounts for {:?}, seed {} (VIGIA_SOAK_SEED={})",
+        plan.accounts, plan.length, plan.seed, plan.seed
+    );
+    let stage = Stage::configured(None, Windows::default(), "").await;
+    let file = std::fs::read_to_string(stage.config_file()).unwrap();
+    let calm = file
+        .replace("read_near_ms = 200", "read_near_ms = 1000")
+        .replace("read_far_ms = 1000", "read_far_ms = 5000")
+        .replace("info,vigia=debug", "info");
+    std::fs::write(stage.config_file(), calm).unwrap();
+    let mut positions = vec![];
+    for n in 0..plan.accounts {
+        let owner = stage.owner(&format!("account-{n:03}"));
+        let position = stage.open_position(&owner, [10, 9, 8][n % 3]).await;
+        stage.guard(&owner, Deed::Add).await;
+        positions.push((owner, position));
+    }
+    stage.control.set_price(FIRST).unwrap();
+    let mut mischief = Mischief::of(plan.seed);
+    let mut played = play(&stage, &plan, &mut mischief).await;
+    stage.control.clear_faults();
+    while !is_clear(&positions, played.price) {
+        played.price -= 1.0;
+    }
+    stage.control.set_price(played.price).unwrap();
+
+    let key = |owner: &Owner| format!("key-{}", owner.name);
+    let expected: BTreeMap<_, _> = positions
+        .iter()
+        .map(|(owner, position)| (key(owner), adds(position, played.price)))
+        .filter(|(_, times)| *times > 0)
+        .collect();
+    let deadline = stage.clock.awake() + SETTLED_WITHIN;
+    while added(&stage) != expected && stage.clock.awake() < deadline {
+        tokio::time::sleep(BEAT).await;
+    }
+    let did = added(&stage);
+    let restarts = played.restarts + played.watchman.count("actor.restarted");
+    let warm = (played.samples.len() as f64 * WARM_UP) as usize;
+    let samples = &played.samples[warm..];
+    let rss = slope(samples, |sample| sample.rss_kib);
+    let (earlier, later) = samples.split_at(samples.len() / 2);
+    let halves = [earlier, later].map(|half| slope(half, |sample| sample.rss_kib));
+    let fds = slope(samples, |sample| sample.fds);
+    let last = samples.last().expect("samples");
+    println!(
+        "faults: {:?}; processes killed: {}",
+        mischief.done, played.kills
+    );
+    println!(
+        "effects: {} expected, {} in the ledger; actors restarted: {restarts}",
+        expected.values().sum::<usize>(),
+        did.values().sum::<usize>()
+    );
+    println!(
+        "memory: {:.0} KiB, {rss:+.0} KiB a minute over {} samples after warm-up ({:+.0} in their first \
+         half, {:+.0} in their second); open files: {:.0}, {fds:+.1} a minute",
+        last.rss_kib,
+        samples.len(),
+        halves[0],
+        halves[1],
+        last.fds
+    );
+    assert_eq!(did, expected, "seed {}", plan.seed);
+    assert!(restarts >= 2, "executors died and came back");
+    let books = stage.agree_after_stop(played.watchman).await;
+    println!(
+        "journal: {} executions, {} of them done, each with one effect and one audit entry",
+        books.executions.len(),
+        books.done().count()
+    );
+    if plan.is_long() {
+        assert!(rss < MOST_RSS_KIB, "{rss} KiB a minute");
+        assert!(fds < MOST_FDS, "{fds} files a minute");
+    }
+}
