@@ -53,6 +53,20 @@ fn in_order(receiver: &Receiver, accounts: usize, each: u64) -> bool {
     numbers.len() == accounts && numbers.values().all(|of| of.iter().copied().eq(0..each))
 }
 
+/// Waits until the outbox knows that all was taken.
+async fn all_marked(stage: &Stage) {
+    let store = stage.store().await;
+    let marking = async {
+        while store.notices_waiting().await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(TOLD, marking)
+        .await
+        .expect("nothing waits");
+    store.close().await;
+}
+
 async fn kill_switch(stage: &Stage, turn: &str) {
     let mut command = vigia();
     command.args(["kill-switch", turn, "--account", "alice"]);
@@ -237,11 +251,9 @@ async fn whatever_a_receiver_answers_it_harms_nobody_and_is_told_again_as_long_a
         })
         .await;
     assert!(!receiver.was_followed_elsewhere());
-    let store = stage.store().await;
-    while store.notices_waiting().await.unwrap() > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    all_marked(&stage).await;
     watchman.stop().await;
+    let store = stage.store().await;
     let kept = store.notices(Some(NoticeState::GivenUp), 10).await.unwrap();
     assert!(!kept.rows.is_empty());
     store.close().await;
@@ -308,7 +320,7 @@ async fn killed_at(place: &str) {
             receiver.of_kind("execution.done").len() == 1
         })
         .await;
-    watchman.until_armed(0).await;
+    all_marked(&stage).await;
     watchman.stop().await;
     let store = stage.store().await;
     let notices = store.notices(None, 100).await.unwrap().rows;
@@ -359,6 +371,7 @@ async fn of_two_processes_one_tells_and_the_standby_goes_on_where_it_ended() {
         .until("all arrive", TOLD, |receiver| in_order(receiver, 4, 25))
         .await;
     assert_eq!(receiver.all().len(), 100, "none twice");
+    all_marked(&stage).await;
     first.kill().await;
     second.until_armed(1).await;
     stage.endanger(&position);
