@@ -30,7 +30,8 @@ impl FromRequestParts<Door> for Viewer {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
-        admitted(parts, door).map(|_| Self)
+        admitted(parts, door)?;
+        Ok(Self)
     }
 }
 
@@ -48,7 +49,7 @@ impl FromRequestParts<Door> for Operator {
     }
 }
 
-fn admitted(parts: &Parts, door: &Door) -> Result<Role, Response> {
+fn admitted(parts: &Parts, door: &Door) -> Result<Role, Refused> {
     let authorization = parts.headers.get(header::AUTHORIZATION);
     let authorization = authorization.and_then(|value| value.to_str().ok());
     let role = authorization.and_then(|value| door.tokens.role(value));
@@ -59,8 +60,23 @@ fn admitted(parts: &Parts, door: &Door) -> Result<Role, Response> {
         answer
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, scheme);
-        answer
+        answer.into()
     })
+}
+
+/// An answer that says why there is no other, on its way there.
+pub(super) struct Refused(pub(super) Box<Response>);
+
+impl From<Response> for Refused {
+    fn from(answer: Response) -> Self {
+        Self(Box::new(answer))
+    }
+}
+
+impl From<Refused> for Response {
+    fn from(refused: Refused) -> Self {
+        *refused.0
+    }
 }
 
 /// An answer that says why there is no other.

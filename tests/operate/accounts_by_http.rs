@@ -1,6 +1,7 @@
 //! Accounts and automations come, change and go while the service runs, over HTTP.
 
 use serde_json::{Value, json};
+use vigia::clock::Clock;
 
 use crate::desk::Desk;
 use crate::stage::{Deed, NETWORK, Owner, Stage};
@@ -27,13 +28,9 @@ async fn live(watchman: &Watchman, name: &str, times: usize) {
         line["event"] == "connection.state" && line["account_name"] == name && line["to"] == "live"
     };
     let what = format!("{name} live, {times} times");
-    let deadline = std::time::Instant::now() + SOON;
+    let clock = Clock::start();
     while watchman.lines().iter().filter(|line| is(line)).count() < times {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{what}: {}",
-            watchman.told()
-        );
+        assert!(clock.mono() < SOON, "{what}: {}", watchman.told());
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }

@@ -133,9 +133,9 @@ async fn from_the_answer_on_nothing_is_let_out_in_a_storm_of_triggers() {
                 .await
                 .ok();
         }
-        let from = Utc::now();
+        let from = stage.clock.utc();
         tokio::time::sleep(ON).await;
-        let until = Utc::now();
+        let until = stage.clock.utc();
         if by_command {
             stage.cli(&["kill-switch", "off"]).await.ok();
         } else {
@@ -154,9 +154,9 @@ async fn from_the_answer_on_nothing_is_let_out_in_a_storm_of_triggers() {
         let name = &accounts[number % ACCOUNTS];
         let path = format!("/v1/kill-switches/account/{name}");
         desk.put(&path, json!({})).await.ok();
-        let from = Utc::now();
+        let from = stage.clock.utc();
         tokio::time::sleep(ON).await;
-        let until = Utc::now();
+        let until = stage.clock.utc();
         desk.delete(&path).await.ok();
         let account = Some(store.account(name).await.unwrap().id);
         let key = Some(format!("key-{name}"));

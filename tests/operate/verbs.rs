@@ -1,10 +1,11 @@
 //! The operator's verbs by the command line: through the service that runs, or into the store where
 //! none does.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use vigia::clock::Clock;
 use vigia::domain::ids::UserId;
 use vigia::store::NewAccount;
 
@@ -14,9 +15,9 @@ use crate::watchman::{SOON, Watchman};
 const BEAT: Duration = Duration::from_millis(2);
 
 async fn until(what: &str, watchman: &Watchman, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + SOON;
+    let clock = Clock::start();
     while !holds() {
-        assert!(Instant::now() < deadline, "{what}\n{}", watchman.told());
+        assert!(clock.mono() < SOON, "{what}\n{}", watchman.told());
         tokio::time::sleep(BEAT).await;
     }
 }
@@ -225,12 +226,12 @@ async fn what_another_process_writes_is_followed_at_the_next_look_into_the_store
     let store = stage.store().await;
     let now = stage.clock.utc();
 
-    let written = Instant::now();
+    let written = stage.clock.mono();
     store.set_account_active("alice", false, now).await.unwrap();
     let stopped =
         |line: &Value| line["event"] == "actor.stopped" && line["actor"] == "connection/alice";
     watchman.until_where("its connection ends", stopped).await;
-    let disabled = written.elapsed();
+    let disabled = stage.clock.mono() - written;
 
     let bob = stage.owner("bob");
     let new = NewAccount {
@@ -239,12 +240,12 @@ async fn what_another_process_writes_is_followed_at_the_next_look_into_the_store
         network: NETWORK.to_owned(),
         credentials: bob.credentials.clone(),
     };
-    let written = Instant::now();
+    let written = stage.clock.mono();
     store.add_account(new, now).await.unwrap();
     let started =
         |line: &Value| line["event"] == "actor.started" && line["actor"] == "connection/bob";
     watchman.until_where("its connection starts", started).await;
-    let added = written.elapsed();
+    let added = stage.clock.mono() - written;
 
     // A pause holds at once, before anybody has looked.
     let alice = store.set_account_active("alice", true, now).await.unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::{AutomationAnswer, conflict, follows};
-use crate::admin::door::{Door, Operator, Viewer};
+use crate::admin::door::{Door, Operator, Refused, Viewer};
 use crate::domain::ids::{AccountId, AutomationId};
 use crate::domain::rules::{Rule, RuleKind};
 use crate::store::{Automation, NewAutomation};
@@ -82,7 +82,7 @@ async fn add(State(door): State<Door>, _: Operator, body: Body) -> Result<Respon
 }
 
 /// Reads an automation and the name or id of its account.
-fn understood(mut body: Body) -> Result<(String, NewAutomation), Response> {
+fn understood(mut body: Body) -> Result<(String, NewAutomation), Refused> {
     let account = body.needed("account");
     let kind = body.needed("type");
     let config = body.value("config");

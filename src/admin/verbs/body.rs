@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroize;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::admin::door::{Door, refusal};
+use crate::admin::door::{Door, Refused, refusal};
 use crate::domain::rules::FieldError;
 
 /// A body that has not come by then does not come.
@@ -46,12 +46,12 @@ impl FromRequest<Door> for Body {
         if let Ok(mut bytes) = bytes.try_into_mut() {
             bytes.zeroize();
         }
-        body
+        Ok(body?)
     }
 }
 
 impl Body {
-    fn parse(bytes: &[u8]) -> Result<Self, Response> {
+    fn parse(bytes: &[u8]) -> Result<Self, Refused> {
         let blank = bytes.iter().all(u8::is_ascii_whitespace);
         let parsed = if blank {
             Ok(Map::new())
@@ -64,7 +64,7 @@ impl Body {
             let error = format!(
                 "the body is no JSON object that can be read, line {line}, column {column}"
             );
-            refusal(StatusCode::BAD_REQUEST, error)
+            Refused::from(refusal(StatusCode::BAD_REQUEST, error))
         })?;
         Ok(Self {
             fields,
@@ -141,7 +141,7 @@ impl Body {
     }
 
     /// Ends the reading: unknown fields are errors too.
-    pub(super) fn end(mut self) -> Result<(), Response> {
+    pub(super) fn end(mut self) -> Result<(), Refused> {
         let unknown: Vec<_> = self.fields.keys().cloned().collect();
         for field in unknown {
             let known = match self.known.as_slice() {
@@ -156,7 +156,7 @@ impl Body {
         let told = |wrong: &Wrong| format!("{}: {}", wrong.field, wrong.problem);
         let error: Vec<_> = self.wrong.iter().map(told).collect();
         let body = json!({ "error": error.join("; "), "errors": self.wrong });
-        Err((StatusCode::BAD_REQUEST, Json(body)).into_response())
+        Err((StatusCode::BAD_REQUEST, Json(body)).into_response().into())
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(wrong, ["name", "account", "secret", "live", "config"]);
         let told: Vec<_> = body.wrong.iter().map(|wrong| &*wrong.problem).collect();
         assert!(!told.join(" ").contains("hunter2"));
-        assert_eq!(body.end().unwrap_err().status(), 400);
+        assert_eq!(body.end().unwrap_err().0.status(), 400);
 
         for none in ["", " \n", "{}", r#"{"reason": null}"#] {
             let mut body = Body::parse(none.as_bytes()).unwrap();
