@@ -1,6 +1,6 @@
 //! Figures of the running service, kept where they arise and read whenever somebody asks.
 //!
-//! What has an event is counted by the event ([`Metrics::count`]); what has none (hops, the pool of
+//! What has an event is counted by the event, as it is emitted; what has none (hops, the pool of
 //! executors, jobs) is written down by its actor, without a lock. Rates, sockets and the store count
 //! for themselves, in their own rooms.
 
