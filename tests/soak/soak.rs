@@ -204,6 +204,12 @@ async fn every_guard_acts_as_often_as_it_must_whatever_goes_wrong() {
     );
     assert_eq!(did, expected, "seed {}", plan.seed);
     assert!(restarts >= 2, "executors died and came back");
+    // What was done while the store was slow is in the file of intents until it has been taken over.
+    let all: usize = expected.values().sum();
+    let settled = stage.settled(&played.watchman, |books| books.done().count() == all);
+    settled.await;
+    let degraded = played.watchman.count("journal.degraded");
+    println!("the store was too slow {degraded} times: intents were kept in their file meanwhile");
     let books = stage.agree_after_stop(played.watchman).await;
     println!(
         "journal: {} executions, {} of them done, each with one effect and one audit entry",
