@@ -248,13 +248,27 @@ impl Intents {
     /// Notes what is armed, as the store says.
     pub(super) fn armed(&self, key: ArmingKey, opened: OpenedEpisode, protects: Option<bool>) {
         let mut book = self.book();
-        let known = book.armed(&key).is_some_and(|armed| armed.protects);
+        let known = book.armed(&key);
+        let protected = known.is_some_and(|known| known.protects);
+        // An answer may be older than what is known: episodes only go forward.
+        let opened = match known {
+            Some(known) if progress(known.opened) > progress(opened) => known.opened,
+            _ => opened,
+        };
         let armed = Armed {
             opened,
-            protects: protects.unwrap_or(known),
+            protects: protects.unwrap_or(protected),
             only_here: false,
         };
         book.arm(key, armed);
+    }
+}
+
+/// How far an arming has come: its episode, and whether that has fired.
+fn progress(opened: OpenedEpisode) -> (i64, bool) {
+    match opened {
+        OpenedEpisode::Armed { episode, .. } => (episode, false),
+        OpenedEpisode::Fired { episode, .. } => (episode, true),
     }
 }
 

@@ -129,7 +129,14 @@ async fn a_firing_that_lands_late_is_the_same_execution() {
     let lock = scene.lock().await;
     assert_eq!(scene.fire(1, 1, 1).await, Ok(FireResult::Fired));
     assert_eq!(scene.stored(1).await, None);
-    // No other of its trigger, whoever asks.
+    // No other of its trigger, whoever asks, and however old what he was told is.
+    let key = (scene.set.automation.id.clone(), position(1), 1);
+    let old = OpenedEpisode::Armed {
+        episode: 1,
+        from: at(10),
+    };
+    let intents = scene.journal.intents.as_ref().unwrap();
+    intents.armed(key, old, None);
     let other = scene.fire(2, 1, 1).await;
     assert_eq!(other, Ok(FireResult::FiredBefore(execution(1))));
     assert_eq!(scene.begin(1, ADD).await, SENT);
