@@ -134,10 +134,6 @@ async fn guards_save_their_positions_while_the_disk_is_full() {
     acted(&stage, &watchman, &closed, LedgerKind::Closed, 1).await;
     acted(&stage, &watchman, &halved, LedgerKind::Closed, 1).await;
     let saved = stage.clock.mono() - from;
-    // A guard guards while the danger lasts: its next episode, without the store.
-    let margin = Sats(added.margin.0 + ADDED.0);
-    fall(&stage, &added, margin);
-    acted(&stage, &watchman, &added, LedgerKind::MarginAdded, 2).await;
     let reopened = |control: &Control| {
         let ours = |id: &str| id.starts_with("vigia-");
         control.ledger().iter().any(|entry| {
@@ -145,6 +141,10 @@ async fn guards_save_their_positions_while_the_disk_is_full() {
         })
     };
     stage.until("what is kept", WITHIN, reopened).await;
+    // A guard guards while the danger lasts: its next episode, without the store.
+    let margin = Sats(added.margin.0 + ADDED.0);
+    fall(&stage, &added, margin);
+    acted(&stage, &watchman, &added, LedgerKind::MarginAdded, 2).await;
     done(&stage, &watchman, 4).await;
     assert_eq!(journal(&stage).await, "in_file");
     assert!(disk.is_full(), "the disk was to stay full");

@@ -53,7 +53,8 @@ async fn ready_comes_after_the_first_reading_of_each_account_and_the_stop_is_tol
     assert_eq!(report["waiting_for"], 1, "{body}");
     assert_eq!(report["live"], 1, "{body}");
     let (status, body) = ask(&address, "/healthz").await.unwrap();
-    assert_eq!((status, body.as_str()), (200, "alive\njobs: connected\n"));
+    let alive = "alive\njobs: connected\njournal: stored\n";
+    assert_eq!((status, body.as_str()), (200, alive));
     let heard = manager.heard();
     assert!(!manager.times("EXTEND_TIMEOUT_USEC=30000000").is_empty());
     assert!(

@@ -37,7 +37,7 @@ impl Fault {
 /// does all the same.)
 async fn carried_out_when_it_is_back(fault: Fault) {
     let windows = Windows {
-        store_ms: 300,
+        store_ms: 2000,
         ..Windows::default()
     };
     let mut stage = Stage::on(Some(Server::start()), windows).await;
@@ -89,7 +89,7 @@ async fn frozen_and_thawed() {
 #[tokio::test]
 async fn what_was_sent_before_the_server_went_is_settled_when_it_is_back() {
     let windows = Windows {
-        store_ms: 300,
+        store_ms: 2000,
         ..Windows::default()
     };
     let mut stage = Stage::on(Some(Server::start()), windows).await;
