@@ -111,6 +111,8 @@ pub(super) struct Book {
 /// What may not act, as the store said when it answered last.
 #[derive(Debug, Default)]
 pub(super) struct Learned {
+    /// When it was asked for, since the start of the process.
+    pub(super) asked_at: Duration,
     pub(super) switches: Vec<KillSwitch>,
     pub(super) paused: HashSet<AccountId>,
     /// How often automations have acted on this day.
@@ -133,7 +135,10 @@ impl Book {
     }
 
     pub(super) fn learn(&mut self, learned: Learned) {
-        self.learned = learned;
+        // Several ask: an answer to an earlier question may come later.
+        if learned.asked_at >= self.learned.asked_at {
+            self.learned = learned;
+        }
     }
 
     pub(super) fn armed(&self, key: &ArmingKey) -> Option<Armed> {

@@ -100,6 +100,7 @@ impl Journal {
     }
 
     pub(in crate::journal) async fn learn(&self, intents: &Intents) -> Result<(), JournalError> {
+        let asked_at = intents.0.clock.mono();
         let today = intents.0.clock.utc().date_naive();
         let switches = self.store.kill_switches().await?.rows;
         let paused = self.store.pauses().await?;
@@ -129,6 +130,7 @@ impl Journal {
             })
             .await?;
         intents.book().learn(Learned {
+            asked_at,
             switches,
             paused,
             acted,
