@@ -17,16 +17,25 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Limits that were told today.
 #[derive(Debug, Default)]
-pub struct ToldLimits(Mutex<(Option<NaiveDate>, HashSet<(AccountId, DailyLimit)>)>);
+pub struct ToldLimits(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    day: Option<NaiveDate>,
+    limits: HashSet<(AccountId, DailyLimit)>,
+}
 
 impl ToldLimits {
     fn is_news(&self, account: &AccountId, limit: DailyLimit, now: DateTime<Utc>) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let today = Some(day_begun(now).date_naive());
-        if told.0 != today {
-            *told = (today, HashSet::new());
+        if told.day != today {
+            *told = Told {
+                day: today,
+                ..Told::default()
+            };
         }
-        told.1.insert((account.clone(), limit))
+        told.limits.insert((account.clone(), limit))
     }
 }
 
