@@ -263,7 +263,8 @@ async fn ten_thousand_accounts_are_looked_at() {
         let took = (stage.clock.mono() - begun).as_millis();
         println!("{MANY} accounts: {path} {} KiB in {took} ms", bytes / 1024);
     }
-    watchman.stop().await;
+    // Its stop, with all of them still starting, is not what is timed here.
+    watchman.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
