@@ -65,6 +65,7 @@ fn admitted(parts: &Parts, door: &Door) -> Result<Role, Refused> {
 }
 
 /// An answer that says why there is no other, on its way there.
+#[derive(Debug)]
 pub(super) struct Refused(pub(super) Box<Response>);
 
 impl From<Response> for Refused {

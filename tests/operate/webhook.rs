@@ -1,9 +1,10 @@
 //! Telling a receiver outside: everything once, in its order, whatever becomes of the receiver or of
 //! the service; and never in the way of trading.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 use vigia::domain::ids::AccountId;
 use vigia::domain::notice::{Kinds, Notice, NoticeKind};
 use vigia::simulator::{Fault, LedgerKind};
