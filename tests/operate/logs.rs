@@ -80,6 +80,12 @@ async fn why_a_socket_does_not_connect_is_told_by_its_cause() {
     inject(&stage, Fault::SilenceSockets);
     answers(&watchman, SOCKET, "silent", cause("alice", "silent")).await;
     stage.control.clear_faults();
+    let silent = watchman
+        .until_where("silent", cause("alice", "silent"))
+        .await;
+    let again =
+        |line: &Value| connected(line) && line["timestamp"].as_str() > silent["timestamp"].as_str();
+    watchman.until_where("it does again", again).await;
     inject(&stage, Fault::RefuseUpgrades { status: 429 });
     stage.control.drop_sockets(None);
     answers(&watchman, SOCKET, "closed", cause("alice", "closed")).await;
