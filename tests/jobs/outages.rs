@@ -69,14 +69,19 @@ impl Scene {
     /// The service is alive and ready, and says how its queue is.
     async fn is_well_but_for_the_queue(&self, state: &str) {
         let alive = self.asked("/healthz").await;
-        assert_eq!(alive, (200, format!("alive\njobs: {state}\n")));
+        let told = format!("alive\njobs: {state}\njournal: stored\n");
+        assert_eq!(alive, (200, told));
         let (status, ready) = self.asked("/readyz").await;
         let ready: Value = serde_json::from_str(&ready).unwrap();
         assert_eq!(status, 200);
-        assert_eq!(
-            ready,
-            json!({ "ready": true, "waiting_for": 0, "jobs": state })
-        );
+        for (key, said) in [
+            ("ready", json!(true)),
+            ("waiting_for", json!(0)),
+            ("jobs", json!(state)),
+            ("journal", json!("stored")),
+        ] {
+            assert_eq!(ready[key], said, "{ready}");
+        }
     }
 }
 
