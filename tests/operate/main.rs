@@ -1,6 +1,7 @@
 //! Operating the service: the real program, the simulated exchange, and what an operator does and
 //! sees: verbs, restarts, health, metrics, failures of parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![recursion_limit = "256"] // stories are deeply nested futures
 
 mod accounts_by_http;
 #[allow(dead_code, reason = "played with here and in other tests")]
