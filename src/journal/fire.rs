@@ -69,7 +69,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError::NotArmed`] for an episode that is not armed, [`JournalError::NotOwner`] for a
     /// process whose claim was taken over, [`JournalError::Stopped`] while a kill switch is on,
-    /// [`JournalError::Paused`] while the account is, [`StoreError::Unavailable`] and [`StoreError::Busy`], after which it may be repeated with the same id.
+    /// [`JournalError::Paused`] while the account is, [`StoreError::Unavailable`] and
+    /// [`StoreError::Busy`], after which it may be repeated with the same id.
     pub(super) async fn stored_fire(
         &self,
         new: NewExecution,
