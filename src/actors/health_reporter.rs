@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::stream::unfold;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use super::shared::{Account, Shared};
@@ -244,16 +243,7 @@ impl Actor for HealthReporter {
 
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("health_reporter.started", "");
-        let events = unfold(self.shared.events.listen(), |mut events| async move {
-            loop {
-                match events.recv().await {
-                    Ok(event) => return Some((event, events)),
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return None,
-                }
-            }
-        });
-        context.add_stream(events);
+        context.add_stream(self.shared.events.stream());
         let mut queue = self.shared.jobs_health.subscribe();
         // What it came to before is news to a reporter that has just begun.
         queue.mark_changed();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::Event;
 use super::metrics::Metrics;
@@ -41,6 +43,19 @@ impl Events {
     /// Hears all events from now on.
     pub fn listen(&self) -> broadcast::Receiver<Event> {
         self.listeners.subscribe()
+    }
+
+    /// All events from now on, for an actor; but those that it fell too far behind for.
+    pub fn stream(&self) -> impl Stream<Item = Event> + use<> {
+        unfold(self.listen(), |mut events| async move {
+            loop {
+                match events.recv().await {
+                    Ok(event) => return Some((event, events)),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        })
     }
 
     /// What was counted, of events and beside them.

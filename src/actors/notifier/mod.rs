@@ -19,8 +19,6 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use chrono::TimeDelta;
-use futures_util::stream::unfold;
-use tokio::sync::broadcast::error::RecvError;
 
 use self::round::{Round, round};
 use self::states::{Known, States, restore, write};
@@ -198,17 +196,8 @@ impl Actor for Notifier {
 
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("notifier.started", "");
-        let events = unfold(self.shared.events.listen(), |mut events| async move {
-            loop {
-                match events.recv().await {
-                    Ok(event) => return Some((event, events)),
-                    // What counts is in the outbox, or in the accounts' state.
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return None,
-                }
-            }
-        });
-        context.add_stream(events);
+        // What counts is in the outbox, or in the accounts' state: an event missed is no loss.
+        context.add_stream(self.shared.events.stream());
         let shared = Arc::clone(&self.shared);
         let reading = async move { restore(&shared).await };
         let begin = |known, notifier: &mut Self, context: &mut Context<Self>| {
