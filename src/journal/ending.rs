@@ -2,11 +2,8 @@
 //! and the evidence otherwise.
 
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
-use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ConnectionTrait, DatabaseExecutor, EntityTrait,
-};
 use serde_json::Value;
 
 use super::aftermath::Paused;
@@ -15,9 +12,8 @@ use super::{Journal, JournalError, succession};
 use crate::domain::audit::Entry;
 use crate::domain::execution::{SkipReason, State};
 use crate::domain::ids::ExecutionId;
-use crate::store::entity::audit;
+use crate::store::Kind;
 use crate::store::entity::execution::{Column, Entity};
-use crate::store::{Kind, StoreError};
 
 /// What writing down a success came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +55,9 @@ impl Journal {
             .returning(Query::returning().column(Column::AccountId))
             .to_owned();
         let aftermath = self.aftermath();
-        self.store
+        let pen = self.pen()?;
+        let written = self
+            .store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
                     let rows = db.query_all(&update).await?;
@@ -67,17 +65,23 @@ impl Journal {
                         return match refused(db, id, State::Done).await {
                             JournalError::WrongState {
                                 found: State::Done, ..
-                            } => Ok(Done::AlreadyDone),
+                            } => Ok(None),
                             error => Err(error),
                         };
                     };
                     succession::of_outcome(db, id, &result, now).await?;
-                    write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
+                    let account = row.try_get("", "account_id")?;
+                    let written = pen.write(db, id, account, entry).await?;
                     aftermath.of(db, id, now).await?;
-                    Ok(Done::Recorded)
+                    Ok(Some(written))
                 })
             })
-            .await
+            .await?;
+        let Some(written) = written else {
+            return Ok(Done::AlreadyDone);
+        };
+        self.witness.note(written);
+        Ok(Done::Recorded)
     }
 
     /// Writes down that it was refused, or is known not to have been applied. Where that is one
@@ -189,7 +193,12 @@ impl Journal {
             .returning(Query::returning().column(Column::AccountId))
             .to_owned();
         let aftermath = self.aftermath();
-        self.store
+        let entry = match entry {
+            Some(entry) => Some((entry, self.pen()?)),
+            None => None,
+        };
+        let written = self
+            .store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
                     let rows = db.query_all(&update).await?;
@@ -201,38 +210,19 @@ impl Journal {
                             wanted: to,
                         });
                     };
-                    if let Some(entry) = entry {
-                        write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
+                    let mut written = None;
+                    if let Some((entry, pen)) = entry {
+                        let account = row.try_get("", "account_id")?;
+                        written = Some(pen.write(db, id, account, entry).await?);
                     }
-                    aftermath.told_of(db, id, now).await
+                    aftermath.told_of(db, id, now).await?;
+                    Ok::<_, JournalError>(written)
                 })
             })
-            .await
+            .await?;
+        if let Some(written) = written {
+            self.witness.note(written);
+        }
+        Ok(())
     }
-}
-
-/// Writes an audit entry.
-pub(super) async fn write_entry(
-    db: &DatabaseExecutor<'_>,
-    execution: ExecutionId,
-    account_id: String,
-    entry: Entry,
-) -> Result<(), JournalError> {
-    let row = audit::ActiveModel {
-        seq: NotSet,
-        automation_id: Set(entry.automation_id.to_string()),
-        execution_id: Set(execution.to_string()),
-        account_id: Set(account_id),
-        kind: Set(entry.kind),
-        message: Set(entry.message),
-        data: Set(entry.data),
-        timestamp: Set(entry.timestamp),
-        prev_hash: Set(None),
-        hash: Set(None),
-    };
-    audit::Entity::insert(row)
-        .exec_without_returning(db)
-        .await
-        .map_err(StoreError::from)?;
-    Ok(())
 }

@@ -4,6 +4,7 @@
 #![recursion_limit = "256"] // stories are deeply nested futures
 
 mod accounts_by_http;
+mod audit;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
