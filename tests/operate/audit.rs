@@ -15,7 +15,9 @@ async fn acted(stage: &Stage, watchman: &Watchman, times: usize) {
             control.ledger().len() > times
         })
         .await;
-    stage.settled(watchman, |books| books.audit.len() == times).await;
+    stage
+        .settled(watchman, |books| books.audit.len() == times)
+        .await;
 }
 
 async fn tamper(stage: &Stage, sql: &str) {
@@ -56,7 +58,11 @@ async fn a_whole_log_is_proven_and_a_cut_one_is_not_over_a_kill_and_while_it_run
 
     tamper(&stage, "DELETE FROM automation_logs WHERE seq = 2").await;
     let refused = stage.cli(&["audit", "verify"]).await;
-    refused.refused(&["entry 2 stood in the log", "audit.head says", "not what was written"]);
+    refused.refused(&[
+        "entry 2 stood in the log",
+        "audit.head says",
+        "not what was written",
+    ]);
     // It is not forgotten by the next process, which says so, and acts all the same.
     let watchman = stage.start();
     let told = watchman.until("audit.broken").await;
@@ -97,7 +103,15 @@ async fn the_head_goes_into_the_log_and_what_is_settled_by_hand_into_the_chain()
          UPDATE automation_logs SET execution_id = 'other' WHERE seq = 1",
     )
     .await;
-    let resolve = ["execution", "resolve", &id, "--as", "done", "--note", "seen"];
+    let resolve = [
+        "execution",
+        "resolve",
+        &id,
+        "--as",
+        "done",
+        "--note",
+        "seen",
+    ];
     stage.cli(&resolve).await.ok();
     let refused = stage.cli(&["audit", "verify"]).await;
     refused.refused(&["entry 1 was changed"]);

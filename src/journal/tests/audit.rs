@@ -69,17 +69,50 @@ async fn every_change_without_the_key_is_told_by_its_number() {
                    UPDATE automation_logs SET seq = 2 WHERE seq = 3; \
                    UPDATE automation_logs SET seq = 3 WHERE seq = 100";
     for (sql, told) in [
-        ("UPDATE automation_logs SET message = 'x' WHERE seq = 3", "entry 3 was changed"),
-        ("UPDATE automation_logs SET data = '{}' WHERE seq = 3", "entry 3 was changed"),
-        ("UPDATE automation_logs SET timestamp = '2020' WHERE seq = 1", "entry 1 was changed"),
-        ("UPDATE automation_logs SET account_id = 'x' WHERE seq = 5", "entry 5 was changed"),
-        ("UPDATE automation_logs SET hash = 'v1.a.b' WHERE seq = 2", "entry 2 was made under another"),
-        ("UPDATE automation_logs SET hash = NULL WHERE seq = 4", "entry 4 has no hash"),
-        ("UPDATE automation_logs SET hash = NULL WHERE seq = 1", "entry 2 stands first"),
-        ("DELETE FROM automation_logs WHERE seq = 1", "entry 2 stands first"),
-        ("DELETE FROM automation_logs WHERE seq = 3", "entry 4 does not follow on entry 2"),
-        ("DELETE FROM automation_logs WHERE seq = 5", "entry 5 stood in the log"),
-        ("DELETE FROM automation_logs WHERE seq > 1", "entry 5 stood in the log"),
+        (
+            "UPDATE automation_logs SET message = 'x' WHERE seq = 3",
+            "entry 3 was changed",
+        ),
+        (
+            "UPDATE automation_logs SET data = '{}' WHERE seq = 3",
+            "entry 3 was changed",
+        ),
+        (
+            "UPDATE automation_logs SET timestamp = '2020' WHERE seq = 1",
+            "entry 1 was changed",
+        ),
+        (
+            "UPDATE automation_logs SET account_id = 'x' WHERE seq = 5",
+            "entry 5 was changed",
+        ),
+        (
+            "UPDATE automation_logs SET hash = 'v1.a.b' WHERE seq = 2",
+            "entry 2 was made under another",
+        ),
+        (
+            "UPDATE automation_logs SET hash = NULL WHERE seq = 4",
+            "entry 4 has no hash",
+        ),
+        (
+            "UPDATE automation_logs SET hash = NULL WHERE seq = 1",
+            "entry 2 stands first",
+        ),
+        (
+            "DELETE FROM automation_logs WHERE seq = 1",
+            "entry 2 stands first",
+        ),
+        (
+            "DELETE FROM automation_logs WHERE seq = 3",
+            "entry 4 does not follow on entry 2",
+        ),
+        (
+            "DELETE FROM automation_logs WHERE seq = 5",
+            "entry 5 stood in the log",
+        ),
+        (
+            "DELETE FROM automation_logs WHERE seq > 1",
+            "entry 5 stood in the log",
+        ),
         ("DELETE FROM automation_logs", "entry 5 stood in the log"),
         (copied, "entry 6 does not follow on entry 5"),
         (swapped, "entry 2 does not follow on entry 1"),
@@ -89,7 +122,10 @@ async fn every_change_without_the_key_is_told_by_its_number() {
         set.tampered(sql).await;
         let found = set.verified(folder.path()).await;
         let flaws = seqs(&found);
-        assert!(flaws.iter().any(|flaw| flaw.contains(told)), "{sql}: {flaws:?}");
+        assert!(
+            flaws.iter().any(|flaw| flaw.contains(told)),
+            "{sql}: {flaws:?}"
+        );
     }
 }
 
@@ -98,7 +134,8 @@ async fn a_tail_cut_while_it_runs_is_not_hidden_by_what_is_written_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let set = Set::chained(folder.path(), 3).await;
     let lost = set.journal.audit_head().unwrap();
-    set.tampered("DELETE FROM automation_logs WHERE seq = 3").await;
+    set.tampered("DELETE FROM automation_logs WHERE seq = 3")
+        .await;
     set.at_state(4, State::Done).await;
     let found = set.verified(folder.path()).await;
     let [flaw] = &found.flaws[..] else {
@@ -114,7 +151,8 @@ async fn a_tail_cut_while_it_runs_is_not_hidden_by_what_is_written_after_it() {
 async fn a_tail_cut_between_two_runs_is_kept_on_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut set = Set::chained(folder.path(), 3).await;
-    set.tampered("DELETE FROM automation_logs WHERE seq = 3").await;
+    set.tampered("DELETE FROM automation_logs WHERE seq = 3")
+        .await;
     set.journal = set.journal.clone().witnessed(folder.path()).await.unwrap();
     set.at_state(4, State::Done).await;
     assert_eq!(set.verified(folder.path()).await.flaws.len(), 1);
@@ -139,7 +177,10 @@ async fn without_a_noted_head_or_with_a_damaged_one_nothing_is_said_to_be_whole(
     assert!(refused.unwrap_err().to_string().contains("audit.head"));
     std::fs::remove_file(&head).unwrap();
     let found = set.verified(folder.path()).await;
-    assert!(matches!(&found.flaws[..], [Flaw::NoHead { .. }]), "{found:?}");
+    assert!(
+        matches!(&found.flaws[..], [Flaw::NoHead { .. }]),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -170,8 +211,14 @@ async fn an_entry_under_another_master_key_is_told_as_such() {
     let vault = crate::store::Vault::from_key_text(secrecy::ExposeSecret::expose_secret(&key));
     let store = crate::store::Store::open(&set.fixture.url(), Some(vault.unwrap())).await;
     let other = Journal::new(store.unwrap(), Epoch::NONE);
-    let found = other.verify_audit(folder.path(), &[], |_| {}).await.unwrap();
+    let found = other
+        .verify_audit(folder.path(), &[], |_| {})
+        .await
+        .unwrap();
     assert_eq!(found.flaws.len(), 2);
-    assert!(matches!(found.flaws[0], Flaw::OtherKey { seq: 1, .. }), "{found:?}");
+    assert!(
+        matches!(found.flaws[0], Flaw::OtherKey { seq: 1, .. }),
+        "{found:?}"
+    );
     other.store().close().await;
 }
