@@ -49,6 +49,13 @@ impl AuditLog {
         Self { shared, told }
     }
 
+    fn tell_later(context: &mut Context<Self>) {
+        context.run_later(TOLD_EVERY, |log, context| {
+            log.tell();
+            Self::tell_later(context);
+        });
+    }
+
     /// Logs are kept elsewhere than the data folder: there, too, heads say whether entries were cut off.
     fn tell(&mut self) {
         let head = self.shared.journal.audit_head();
@@ -64,7 +71,7 @@ impl Actor for AuditLog {
 
     fn started(&mut self, context: &mut Context<Self>) {
         failpoint::pass("audit_log.started", "");
-        context.run_interval(TOLD_EVERY, |log, _| log.tell());
+        Self::tell_later(context);
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
