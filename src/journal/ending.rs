@@ -7,6 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 use serde_json::Value;
 
 use super::aftermath::Paused;
+use super::audit;
 use super::sending::{found, refused};
 use super::{Journal, JournalError, succession};
 use crate::domain::audit::Entry;
@@ -56,7 +57,7 @@ impl Journal {
             .to_owned();
         let aftermath = self.aftermath();
         let pen = self.pen()?;
-        let written = self
+        let (done, written) = self
             .store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
@@ -65,7 +66,7 @@ impl Journal {
                         return match refused(db, id, State::Done).await {
                             JournalError::WrongState {
                                 found: State::Done, ..
-                            } => Ok(None),
+                            } => Ok((Done::AlreadyDone, audit::standing(db, id).await?)),
                             error => Err(error),
                         };
                     };
@@ -73,15 +74,14 @@ impl Journal {
                     let account = row.try_get("", "account_id")?;
                     let written = pen.write(db, id, account, entry).await?;
                     aftermath.of(db, id, now).await?;
-                    Ok(Some(written))
+                    Ok((Done::Recorded, Some(written)))
                 })
             })
             .await?;
-        let Some(written) = written else {
-            return Ok(Done::AlreadyDone);
-        };
-        self.witness.note(written);
-        Ok(Done::Recorded)
+        if let Some(written) = written {
+            self.witness.note(written);
+        }
+        Ok(done)
     }
 
     /// Writes down that it was refused, or is known not to have been applied. Where that is one

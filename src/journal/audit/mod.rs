@@ -22,4 +22,4 @@ pub use rows::Exported;
 pub use verify::{Flaw, Verified};
 
 pub(super) use head::Witness;
-pub(super) use write::{Pen, Written};
+pub(super) use write::{Pen, Written, standing};

@@ -26,6 +26,27 @@ pub(in crate::journal) struct Written {
     pub(in crate::journal) missing: Option<Link>,
 }
 
+/// The entry of an execution, which an earlier attempt has added, and whose answer was lost.
+pub(in crate::journal) async fn standing(
+    db: &DatabaseExecutor<'_>,
+    execution: ExecutionId,
+) -> Result<Option<Written>, JournalError> {
+    let entry = audit::Entity::find()
+        .select_only()
+        .columns([Column::Seq, Column::Hash])
+        .filter(Column::ExecutionId.eq(execution.to_string()))
+        .into_tuple::<(i64, Option<String>)>();
+    let written = entry.one(db).await?.and_then(|(seq, hash)| {
+        let hash = hash?;
+        let link = Link { seq, hash };
+        Some(Written {
+            link,
+            missing: None,
+        })
+    });
+    Ok(written)
+}
+
 /// Adds entries.
 #[derive(Debug)]
 pub(in crate::journal) struct Pen {

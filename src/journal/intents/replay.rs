@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::aftermath::Aftermath;
 use super::super::arming::{ARMED, FIRED};
-use super::super::audit::{Pen, Written};
+use super::super::audit::{self, Pen, Written};
 use super::super::execution::{Columns, Execution, Source, TABLE};
 use super::super::fire::find_by_key;
 use super::super::sending::owns;
@@ -83,7 +83,7 @@ async fn write(
                     true => Taken::Over,
                     false => Taken::Ended(state),
                 };
-                return Ok((taken, None));
+                return Ok((taken, audit::standing(db, id).await?));
             }
             db.execute(&bring(&row)?).await?;
             Taken::Over

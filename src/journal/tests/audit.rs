@@ -222,3 +222,16 @@ async fn an_entry_under_another_master_key_is_told_as_such() {
     );
     other.store().close().await;
 }
+
+#[tokio::test]
+async fn an_entry_whose_answer_was_lost_is_noted_by_the_next_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = Set::new().await;
+    let id = set.at_state(1, State::Done).await;
+    let journal = set.journal.clone().witnessed(folder.path()).await.unwrap();
+    let unaware = Journal::new(set.fixture.store.clone(), set.journal.epoch());
+    assert_eq!(unaware.audit_head(), None);
+    let again = unaware.done(id, json!({}), set.entry(id), at(13)).await;
+    assert_eq!(again, Ok(Done::AlreadyDone));
+    assert_eq!(unaware.audit_head(), journal.audit_head());
+}
