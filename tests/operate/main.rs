@@ -12,6 +12,7 @@ mod doors;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]
 mod figures;
+mod ending;
 mod filters;
 #[allow(
     dead_code,
