@@ -9,10 +9,10 @@ mod accounts_by_http;
 mod books;
 mod desk;
 mod doors;
+mod ending;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]
 mod figures;
-mod ending;
 mod filters;
 #[allow(
     dead_code,
