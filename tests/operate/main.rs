@@ -10,6 +10,7 @@ mod audit;
 mod books;
 mod desk;
 mod doors;
+mod ending;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]
 mod figures;
