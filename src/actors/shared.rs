@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::ArbiterHandle;
@@ -137,10 +137,14 @@ impl Shared {
     }
 
     /// The account as it is served now: another object than one that was taken up before its last
-    /// restart, with a view, and perhaps credentials, of its own. One that is not served stays itself.
+    /// restart, with a view, and perhaps credentials, of its own. One that is not served, or on
+    /// another network by now, stays itself: what was sent there is proven there.
     pub fn present(&self, account: &Arc<Account>) -> Arc<Account> {
         let accounts = self.accounts.load();
-        Arc::clone(accounts.get(&account.tag.id).unwrap_or(account))
+        let present = accounts.get(&account.tag.id);
+        let present =
+            present.filter(|now| now.network.network.name == account.network.network.name);
+        Arc::clone(present.unwrap_or(account))
     }
 
     /// Whether requests of an account would be made with other credentials now.
@@ -226,9 +230,16 @@ pub struct Account {
     pub connection: Slot<Connection>,
     /// What its automations show of themselves.
     pub watches: Watches,
+    /// Whether another network is stored for it by now: nothing new is sent on this one.
+    pub leaves: Arc<AtomicBool>,
 }
 
 impl Account {
+    /// Whether another network is stored for it by now.
+    pub fn leaves(&self) -> bool {
+        self.leaves.load(Ordering::Relaxed)
+    }
+
     /// Notes that a trade took another's place.
     pub fn succeed(&self, successor: PositionId, predecessor: PositionId) {
         self.lineage.rcu(|lineage| {

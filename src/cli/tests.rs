@@ -189,6 +189,7 @@ impl Shell {
                 data_age_ms: 3,
                 position: None,
                 level: Default::default(),
+                network: None,
             },
         };
         let action = new.action;

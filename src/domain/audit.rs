@@ -199,6 +199,7 @@ mod tests {
             data_age_ms: 12,
             position: None,
             level: Default::default(),
+            network: None,
         }
     }
 

@@ -100,6 +100,12 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// Whether something of it may have been sent that is yet to be proven, or completed.
+    pub fn has_begun(&self) -> bool {
+        self.state == State::Sending
+            || (self.state == State::Planned && matches!(self.action, Action::Reopen(_)))
+    }
+
     /// Why it was skipped; `None` if it was not.
     pub fn skipped(&self) -> Option<SkipReason> {
         if self.state != State::Skipped {

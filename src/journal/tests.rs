@@ -93,6 +93,7 @@ impl Set {
                 data_age_ms: 12,
                 position: None,
                 level: Default::default(),
+                network: None,
             },
         }
     }

@@ -27,6 +27,7 @@ mod killed_in_an_outage;
 mod logs;
 mod manager;
 mod metrics;
+mod network;
 mod outage;
 mod pages;
 mod prometheus;

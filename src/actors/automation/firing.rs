@@ -36,7 +36,7 @@ impl Automation {
             Arc::clone(&self.account),
             &self.plan,
             id,
-            Decision::of(rule, tracked.subject(), seen),
+            Decision::of(rule, tracked.subject(), seen).on(&self.account.network.network.name),
             Danger::of(rule.kind(), position, seen.price),
             tracked.tick_at,
         );

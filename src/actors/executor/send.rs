@@ -21,6 +21,10 @@ use crate::telemetry::Event;
 
 /// Looks once more and sends.
 pub(super) async fn send(shared: &Shared, work: Work) -> Next {
+    let network = &work.account.network.network.name;
+    if work.account.leaves() || work.decision.is_elsewhere(network) {
+        return record::skip(shared, work, SkipReason::NetworkChanged).await;
+    }
     let Some(rule) = work.rule.clone() else {
         return record::skip(shared, work, SkipReason::AutomationDisabled).await;
     };

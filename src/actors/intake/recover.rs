@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::super::shared::Shared;
+use super::super::shared::{Account, Shared};
 use super::super::work::Work;
 use super::{Intake, STORE_RETRY};
 use crate::domain::execution::State;
@@ -80,7 +80,11 @@ impl Intake {
         let accounts = self.shared.accounts.load_full();
         let before = self.known.len();
         for (row, rule) in found {
-            if let Some(account) = accounts.get(&row.account) {
+            // What has begun on another network cannot be proven on this one.
+            let is_there = |account: &&Arc<Account>| {
+                !row.has_begun() || !row.decision.is_elsewhere(&account.network.network.name)
+            };
+            if let Some(account) = accounts.get(&row.account).filter(is_there) {
                 self.submit(Work::recovered(row, Arc::clone(account), rule));
             } else if self.recovery.unserved.insert(row.account.clone()) {
                 context.run_later(SERVED_WITHIN, move |intake, _| intake.tell_left(&row));
@@ -97,7 +101,9 @@ impl Intake {
         if self.recovery.unserved.contains(&row.account) {
             tracing::error!(
                 event = "execution.left", execution = %row.id, account_id = %row.account,
-                "its account is not served: enable it, or settle it with vigia execution resolve"
+                network = row.decision.network.as_deref(),
+                "its account is not served, or not on this network: enable it, or settle it with \
+                 vigia execution resolve"
             );
         }
     }

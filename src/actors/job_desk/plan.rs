@@ -307,7 +307,8 @@ fn intent(
     let (rule, automation) = (&checked.rule, &checked.automation);
     let position = considered.row.as_ref().map(|row| &row.position);
     let subject = position.map_or(Subject::Market, Subject::Position);
-    let decision = Decision::of(rule, subject, seen);
+    let network = &checked.account.network.network.name;
+    let decision = Decision::of(rule, subject, seen).on(network);
     let new = NewExecution {
         id: ExecutionId(uuid::Uuid::now_v7()),
         automation: automation.id.clone(),

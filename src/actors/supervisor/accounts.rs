@@ -2,6 +2,7 @@
 //! each is watched for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 use arc_swap::ArcSwap;
@@ -43,12 +44,10 @@ impl Supervisor {
         let mut added = vec![];
         for (id, wanted) in desired.accounts {
             if self.moves(&wanted.stored) {
+                self.takes_leave(&id);
                 if wanted.is_owed {
-                    let name = &wanted.stored.name;
-                    self.tell_once(format!(
-                        "account {name}: its network was changed; it is served there when its \
-                         executions have ended"
-                    ));
+                    self.tell_leaving(&wanted.stored);
+                    self.pass_on(&id, vec![]);
                     continue;
                 }
                 // Nothing of what it has here is there: no place is to be kept.
@@ -58,6 +57,7 @@ impl Supervisor {
                 stored,
                 plans,
                 credentials,
+                owed_on,
                 ..
             } = wanted;
             let credentials = match credentials.transpose() {
@@ -69,10 +69,24 @@ impl Supervisor {
             };
             let present = self.shared.accounts.load().get(&id).cloned();
             match (present, credentials) {
-                (None, Some(credentials)) => {
-                    self.plans.insert(id, plans);
-                    added.extend(self.new_account(&stored, credentials));
-                }
+                (None, Some(credentials)) => match owed_on {
+                    // What an earlier process left under way there is proven there, and nothing else
+                    // is done; then it moves.
+                    Some(network) => {
+                        self.tell_leaving(&stored);
+                        let there = store::Account { network, ..stored };
+                        self.plans.insert(id, vec![]);
+                        let account = self.new_account(&there, credentials);
+                        if let Some(account) = &account {
+                            account.leaves.store(true, Ordering::Relaxed);
+                        }
+                        added.extend(account);
+                    }
+                    None => {
+                        self.plans.insert(id, plans);
+                        added.extend(self.new_account(&stored, credentials));
+                    }
+                },
                 (None, None) => self.shared.expected.cannot(id),
                 (Some(present), credentials) => {
                     self.pass_on(&id, plans);
@@ -83,6 +97,20 @@ impl Supervisor {
             }
         }
         self.add_accounts(added, context);
+    }
+
+    /// Nothing new is sent for an account on the network that it is served on.
+    fn takes_leave(&self, id: &AccountId) {
+        if let Some(account) = self.shared.accounts.load().get(id) {
+            account.leaves.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_leaving(&mut self, stored: &store::Account) {
+        self.tell_once(format!(
+            "account {}: its network was changed; it is served there when its executions have ended",
+            stored.name
+        ));
     }
 
     /// Whether an account is served on another network than is stored now.
@@ -160,6 +188,7 @@ impl Supervisor {
             lineage: Arc::default(),
             connection: Slot::new("connection"),
             watches: Watches::default(),
+            leaves: Arc::default(),
         }))
     }
 

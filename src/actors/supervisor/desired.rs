@@ -10,7 +10,6 @@ use super::AutomationPlan;
 use super::idle::Off;
 use crate::domain::credentials::Credentials;
 use crate::domain::ids::AccountId;
-use crate::journal::Execution;
 use crate::store::{self, StoreError};
 
 /// Credentials that are opened at once.
@@ -42,6 +41,9 @@ pub(super) struct Wanted {
     /// Whether it has executions that have not ended, where it is to change its network: they are
     /// proven where they were sent.
     pub(super) is_owed: bool,
+    /// Where it is not served yet: another network, on which an earlier process left something of it
+    /// under way.
+    pub(super) owed_on: Option<String>,
 }
 
 /// What is stored: accounts that should be served, and what each should be watched for.
@@ -66,6 +68,7 @@ pub(super) async fn desired(
         plans: vec![],
         credentials: None,
         is_owed: false,
+        owed_on: None,
     };
     let mut accounts: HashMap<_, _> = listed
         .rows
@@ -97,19 +100,37 @@ pub(super) async fn desired(
     }
     accounts.retain(|_, wanted| wanted.stored.is_active);
     open_credentials(store, served, &mut accounts).await;
-    let moves = |wanted: &Wanted| {
+    owe(shared, served, &mut accounts).await?;
+    Ok((Desired { accounts, off }, unusable))
+}
+
+/// Finds what accounts that are new here, or go to another network, have under way elsewhere.
+async fn owe(
+    shared: &Shared,
+    served: &HashMap<AccountId, Access>,
+    accounts: &mut HashMap<AccountId, Wanted>,
+) -> Result<(), StoreError> {
+    let stays = |wanted: &Wanted| {
         let served = served.get(&wanted.stored.id);
-        served.is_some_and(|served| served.network != wanted.stored.network)
+        served.is_some_and(|served| served.network == wanted.stored.network)
     };
-    if accounts.values().any(moves) {
-        let unfinished = shared.journal.unfinished().await;
-        let unfinished = unfinished.map_err(|error| StoreError::unavailable(error.to_string()))?;
-        for wanted in accounts.values_mut() {
-            let owed = |row: &Execution| row.account == wanted.stored.id;
-            wanted.is_owed = unfinished.rows.iter().any(owed);
+    if accounts.values().all(stays) {
+        return Ok(());
+    }
+    let unfinished = shared.journal.unfinished().await;
+    let unfinished = unfinished.map_err(|error| StoreError::unavailable(error.to_string()))?;
+    for row in &unfinished.rows {
+        let Some(wanted) = accounts.get_mut(&row.account) else {
+            continue;
+        };
+        wanted.is_owed = true;
+        let network = &wanted.stored.network;
+        if row.has_begun() && row.decision.is_elsewhere(network) {
+            let there = row.decision.network.clone();
+            wanted.owed_on = there.filter(|name| shared.networks.contains_key(name));
         }
     }
-    Ok((Desired { accounts, off }, unusable))
+    Ok(())
 }
 
 /// Opens what the accounts are not served with yet.

@@ -103,6 +103,7 @@ impl Supervisor {
             lineage: Arc::clone(&present.lineage),
             connection: present.connection.clone(),
             watches: Watches::default(),
+            leaves: Arc::clone(&present.leaves),
         });
         let succession = self.start_successor(account, Access::of(stored), asker, context);
         self.introduce(&id, &succession.child);

@@ -108,6 +108,10 @@ pub struct Decision {
     /// Where the rule fires for it.
     #[serde(default)]
     pub level: Level,
+    /// The network that its account was served on: nothing of it is ever sent to another. `None` in
+    /// what was written down before networks were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }
 
 fn margin_guard() -> RuleKind {
@@ -142,7 +146,22 @@ impl Decision {
             data_age_ms: u64::try_from(seen.age.as_millis()).unwrap_or(u64::MAX),
             position: position.cloned(),
             level: rule.level(subject),
+            network: None,
         }
+    }
+
+    /// The same, of an account that is served on this network.
+    #[must_use]
+    pub fn on(self, network: &str) -> Self {
+        Self {
+            network: Some(network.to_owned()),
+            ..self
+        }
+    }
+
+    /// Whether it was made on another network than this.
+    pub fn is_elsewhere(&self, network: &str) -> bool {
+        self.network.as_deref().is_some_and(|own| own != network)
     }
 
     /// Whether it is to keep a position from harm: all that a margin guard wants, and stop-losses. A

@@ -155,6 +155,8 @@ pub enum SkipReason {
     AutomationDisabled,
     /// The account was disabled.
     AccountDisabled,
+    /// The account has gone to another network.
+    NetworkChanged,
     /// The account is paused.
     AccountPaused,
     /// Another process has taken over.
@@ -181,6 +183,7 @@ impl SkipReason {
             Self::PriceStale => "price_stale",
             Self::AutomationDisabled => "automation_disabled",
             Self::AccountDisabled => "account_disabled",
+            Self::NetworkChanged => "network_changed",
             Self::AccountPaused => "account_paused",
             Self::NotOwner => "not_owner",
             Self::AlreadySet => "already_set",
