@@ -13,7 +13,7 @@ use vigia::telemetry::Event;
 use crate::harness::{DANGER, Script, Stage, Trader, adding};
 
 /// Stores other credentials as another process would.
-async fn rotate(stage: &Stage, trader: &Trader, to: &Credentials) {
+pub(super) async fn rotate(stage: &Stage, trader: &Trader, to: &Credentials) {
     let vault = app::open_vault(&stage.settings).unwrap();
     let sealed = vault.seal(&trader.id, to).unwrap();
     let file = stage.settings.data_dir.join("vigia.db");
@@ -31,7 +31,7 @@ async fn rotate(stage: &Stage, trader: &Trader, to: &Credentials) {
 }
 
 /// A key of the same account at the exchange.
-fn another_key(stage: &Stage, trader: &Trader) -> Credentials {
+pub(super) fn another_key(stage: &Stage, trader: &Trader) -> Credentials {
     let key = format!("{}-2", trader.key);
     assert!(stage.control.add_key(&trader.key, &key, "new", "newer"));
     Credentials::new(key, "new", "newer")
@@ -104,42 +104,5 @@ async fn refused_credentials_are_not_taken_up_and_the_operator_is_told() {
             |event| matches!(event, Event::AccountRestarted { account, .. } if account.id == id),
         )
         .await;
-    stage.end().await;
-}
-
-/// A command that was signed with credentials that are refused meanwhile is sent again with those that
-/// took their place.
-#[actix::test]
-async fn an_execution_in_flight_is_carried_out_with_the_new_credentials() {
-    use vigia::simulator::Fault;
-    let mut stage = Script::new().play().await;
-    let (alpha, _) = stage.guarded("alpha", adding()).await;
-    stage.live_over(&alpha, Websocket).await;
-    let new = another_key(&stage, &alpha);
-    // The command waits at the exchange until the old key is revoked and the new one has taken over.
-    let slow = Fault::DelayRequest { ms: 1_000 };
-    let slow = slow.on_key(&alpha.key).on_route(crate::harness::ADD_MARGIN);
-    stage.control.inject(slow.times(1)).unwrap();
-    stage.mark();
-    stage.control.set_price(DANGER).unwrap();
-    let id = alpha.id.clone();
-    stage
-        .wait_until(
-            "it is sent",
-            |event| matches!(event, Event::Sending { account, .. } if account.id == id),
-        )
-        .await;
-    rotate(&stage, &alpha, &new).await;
-    let id = alpha.id.clone();
-    stage
-        .wait_until(
-            "they are taken up",
-            |event| matches!(event, Event::AccountRestarted { account, .. } if account.id == id),
-        )
-        .await;
-    stage.control.revoke_key(&alpha.key);
-    stage.done(&alpha).await;
-    assert_eq!(stage.kinds(&alpha), [LedgerKind::MarginAdded]);
-    assert_eq!(stage.states(&alpha).await, [State::Done]);
     stage.end().await;
 }

@@ -2,6 +2,7 @@
 //! stored for it.
 
 mod credentials;
+mod in_flight;
 mod meanwhile;
 mod refused;
 mod storm;
