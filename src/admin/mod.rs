@@ -22,8 +22,8 @@ mod verify;
 pub use access::Access;
 pub use report::{
     AccountReport, AutomationReport, Choice, FeedReport, IntakeReport, LastReport, LevelReport,
-    LifeReport, PartReport, PositionReport, QueueReport, SHOWN_ACCOUNTS, StatusReport, Summary,
-    WatchReport,
+    LifeReport, NotificationsReport, PartReport, PositionReport, QueueReport, SHOWN_ACCOUNTS,
+    StatusReport, Summary, WatchReport,
 };
 pub use server::{Admin, Listener};
 pub use standby::Waiting;

@@ -1,6 +1,7 @@
 //! `vigia account`: the accounts that are watched.
 
 mod rotate;
+mod show;
 pub(super) mod told;
 
 use anyhow::bail;
@@ -12,7 +13,7 @@ use super::{protection, table};
 use crate::admin::{AccountAnswer, OPERATOR};
 use crate::config::Settings;
 use crate::domain::ids::{AccountId, UserId};
-use crate::store::{Account, NewAccount, Pause, Store};
+use crate::store::{Account, NewAccount, Store};
 use told::Verb;
 
 /// Add, list and show accounts; let them be traded or not; change their keys; remove them
@@ -135,8 +136,7 @@ pub async fn run(
         AccountCommand::Limits(args) => protection::run(args, settings, store, context).await,
         AccountCommand::List { json } => list(*json, store, context).await,
         AccountCommand::Show { account, json } => {
-            let account = store.account(account).await?;
-            show(&account, *json, context)
+            show::run(account, *json, settings, store, context).await
         }
         AccountCommand::Enable { account } => set_active(account, true, store, context).await,
         AccountCommand::Disable { account } => set_active(account, false, store, context).await,
@@ -227,32 +227,6 @@ fn state(account: &Account) -> String {
         Some(_) if account.is_active => "paused".to_owned(),
         _ => table::yes(account.is_active),
     }
-}
-
-fn paused(pause: &Pause) -> String {
-    let since = table::time(pause.since);
-    let why = pause.reason.as_deref().unwrap_or("no reason given");
-    format!("since {since} by {}: {why}", pause.by)
-}
-
-fn show(account: &Account, json: bool, context: &mut Context<'_>) -> anyhow::Result<()> {
-    if json {
-        return context.json(account);
-    }
-    let pairs = [
-        ("name", account.name.clone()),
-        ("id", account.id.to_string()),
-        ("network", account.network.clone()),
-        ("enabled", table::yes(account.is_active)),
-        (
-            "paused",
-            account.paused.as_ref().map_or("no".to_owned(), paused),
-        ),
-        ("user", account.user_id.to_string()),
-        ("added", table::time(account.created_at)),
-        ("changed", table::time(account.updated_at)),
-    ];
-    Ok(table::write_pairs(context.out, &pairs)?)
 }
 
 async fn set_active(

@@ -30,6 +30,7 @@ mod steps;
 mod succession;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use aftermath::Paused;
 pub use arming::{ArmedState, OpenedEpisode, StoredArming};
@@ -42,6 +43,7 @@ pub use intents::{IntentTerms, Standing};
 pub use legs::FallingBack;
 pub use queries::{Counts, Filter, LIST_LIMIT};
 pub use sending::{Began, Refusal};
+pub use usage::Usage;
 
 use crate::domain::protection::Protections;
 use crate::store::{Epoch, Lease, Store};

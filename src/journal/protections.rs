@@ -219,13 +219,13 @@ async fn forbidden(
         .map(|limit| (limit, today)))
 }
 
-fn col(column: Column) -> Expr {
+pub(super) fn col(column: Column) -> Expr {
     Expr::col((Alias::new(OTHERS), column))
 }
 
 /// Let out since a time, and applied as far as anybody knows. What was partly applied before it
 /// failed has an outcome; what is planned again after it was let out holds its place.
-fn let_out_since(begun: DateTime<Utc>) -> Expr {
+pub(super) fn let_out_since(begun: DateTime<Utc>) -> Expr {
     let kept = COUNTED.into_iter().chain([State::Planned]);
     let applied = col(Column::State)
         .is_in(kept.map(State::as_str))
@@ -234,20 +234,20 @@ fn let_out_since(begun: DateTime<Utc>) -> Expr {
 }
 
 /// What is planned again is known not to have been added.
-fn added_since(begun: DateTime<Utc>) -> Expr {
+pub(super) fn added_since(begun: DateTime<Utc>) -> Expr {
     col(Column::SendingAt)
         .gte(begun)
         .and(col(Column::State).is_in(COUNTED.map(State::as_str)))
 }
 
-fn count() -> SelectStatement {
+pub(super) fn count() -> SelectStatement {
     Query::select()
         .expr_as(Func::count(col(Column::Id)), "figure")
         .from_as(Entity, Alias::new(OTHERS))
         .to_owned()
 }
 
-fn sum() -> SelectStatement {
+pub(super) fn sum() -> SelectStatement {
     let sum = Expr::from(Func::sum(col(Column::AddedSats)));
     let sum = Func::coalesce([sum, Expr::val(0i64)]);
     Query::select()

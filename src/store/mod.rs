@@ -7,6 +7,7 @@
 
 mod accounts;
 mod automations;
+mod backlog;
 mod codes;
 pub(crate) mod entity;
 mod error;

@@ -228,19 +228,6 @@ impl Store {
         Ok(self.list_notices(query).await?.rows)
     }
 
-    /// How many notices wait.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn notices_waiting(&self) -> Result<u64, StoreError> {
-        self.read(async |db| {
-            let row = db.query_one(&waiting_count()).await?;
-            let count = row.map(|row| row.try_get::<i64>("", "count")).transpose()?;
-            Ok(count.unwrap_or_default().unsigned_abs())
-        })
-        .await
-    }
-
     async fn list_notices(
         &self,
         query: sea_orm::Select<Entity>,
@@ -311,14 +298,6 @@ impl Store {
         })
         .await
     }
-}
-
-fn waiting_count() -> sea_orm::sea_query::SelectStatement {
-    Query::select()
-        .expr_as(Func::count(Expr::col(Column::Seq)), "count")
-        .from(Entity)
-        .and_where(Expr::col(Column::State).eq(NoticeState::Waiting.as_str()))
-        .to_owned()
 }
 
 /// Takes out the oldest of some rows, so that the `most` latest stay.

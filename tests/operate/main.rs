@@ -41,6 +41,7 @@ mod scrape;
 mod server;
 mod service_manager;
 mod shipped;
+mod shown;
 mod small_disk;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/stage.rs"]

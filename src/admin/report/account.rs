@@ -12,6 +12,7 @@ use crate::domain::levels::Level;
 use crate::domain::maths;
 use crate::domain::position::Side;
 use crate::domain::units::{Price, Sats, Usd};
+use crate::journal::Usage;
 use crate::store::Pause;
 
 /// One account.
@@ -27,6 +28,9 @@ pub struct AccountReport {
     pub state: String,
     /// The pause that holds it back, if there is one and the store answered.
     pub paused: Option<Pause>,
+    /// What may be done for it today, what of it was, and how many executions have failed in a row;
+    /// `null` where the store did not answer.
+    pub protections: Option<Usage>,
     /// The life of the connection.
     pub connection: LifeReport,
     /// Where its data comes from.
@@ -143,7 +147,12 @@ pub struct PositionReport {
 const STOPPED: &str = "stopped";
 
 impl AccountReport {
-    pub(super) fn of(shared: &Shared, account: &Account, paused: Option<Pause>) -> Self {
+    pub(super) fn of(
+        shared: &Shared,
+        account: &Account,
+        paused: Option<Pause>,
+        protections: Option<Usage>,
+    ) -> Self {
         let (view, now) = (account.view.load(), shared.clock.mono());
         let metrics = shared.events.metrics();
         let seen = account.network.price.seen(now);
@@ -160,6 +169,7 @@ impl AccountReport {
             network: account.network.network.name.clone(),
             state: view.health.to_string(),
             paused,
+            protections,
             connection: metrics.lives.of(&actor).into(),
             transport: view.transport.to_string(),
             switches: view.switches,

@@ -16,7 +16,7 @@ use crate::actors::Shared;
 use crate::domain::execution::State;
 use crate::domain::ids::AccountId;
 use crate::domain::kill_switch::KillSwitch;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Usage};
 use crate::store::Pause;
 
 pub use account::{
@@ -24,7 +24,9 @@ pub use account::{
 };
 pub use chosen::{Choice, SHOWN_ACCOUNTS, Summary};
 pub use journal::JournalReport;
-pub use parts::{FeedReport, IntakeReport, LifeReport, PartReport, QueueReport};
+pub use parts::{
+    FeedReport, IntakeReport, LifeReport, NotificationsReport, PartReport, QueueReport,
+};
 
 pub(super) use account::distance;
 pub(super) use chosen::{breathe, by_danger, summary};
@@ -54,6 +56,8 @@ pub struct StatusReport {
     pub journal: JournalReport,
     /// Where its jobs come from.
     pub queue: QueueReport,
+    /// What waits to be told outside.
+    pub notifications: NotificationsReport,
     /// Parts that serve everybody.
     pub parts: Vec<PartReport>,
     /// What waits for executors.
@@ -75,22 +79,27 @@ pub struct StatusReport {
 impl StatusReport {
     /// Looks at everything, and at the chosen accounts one by one.
     pub async fn of(shared: &Shared, choice: &Choice) -> Self {
-        let asked = tokio::time::timeout(STORE_WITHIN, stored(shared)).await;
-        let (stored, store_error) = match asked {
-            Ok(Ok(stored)) => (stored, None),
-            Ok(Err(error)) => (Stored::default(), Some(error.to_string())),
+        let (chosen, summary) = chosen::choose(shared, choice).await;
+        let ids: Vec<_> = chosen.iter().map(|one| one.tag.id.clone()).collect();
+        let asking =
+            async { Ok::<_, JournalError>((stored(shared).await?, of(shared, &ids).await?)) };
+        let asked = tokio::time::timeout(STORE_WITHIN, asking).await;
+        let ((stored, mut of_each), store_error) = match asked {
+            Ok(Ok(known)) => (known, None),
+            Ok(Err(error)) => (Default::default(), Some(error.to_string())),
             Err(_) => {
                 let error = format!("the store gave no answer within {STORE_WITHIN:?}");
-                (Stored::default(), Some(error))
+                (Default::default(), Some(error))
             }
         };
-        let (chosen, summary) = chosen::choose(shared, choice).await;
         let mut accounts = Vec::with_capacity(chosen.len());
         for (index, account) in chosen.iter().enumerate() {
             let pause = stored.pauses.get(&account.tag.id).cloned();
-            accounts.push(AccountReport::of(shared, account, pause));
+            let usage = of_each.usage.remove(&account.tag.id);
+            accounts.push(AccountReport::of(shared, account, pause, usage));
             chosen::breathe(index).await;
         }
+        let notifications = NotificationsReport::of(shared, of_each.waiting);
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             at: shared.clock.utc(),
@@ -102,7 +111,8 @@ impl StatusReport {
             kill_switches: stored.kill_switches,
             queue: QueueReport::of(shared),
             journal: JournalReport::of(shared),
-            parts: parts::parts(shared),
+            parts: parts::parts(shared, &notifications),
+            notifications,
             intake: IntakeReport::of(shared),
             feeds: parts::feeds(shared),
             left_out: summary.accounts.saturating_sub(accounts.len()),
@@ -112,6 +122,20 @@ impl StatusReport {
             in_hand: shared.in_hand.len(),
         }
     }
+}
+
+/// What only the store knows of what waits to be told, and of some accounts.
+#[derive(Default)]
+struct OfEach {
+    usage: HashMap<AccountId, Usage>,
+    waiting: Option<u64>,
+}
+
+async fn of(shared: &Shared, accounts: &[AccountId]) -> Result<OfEach, JournalError> {
+    Ok(OfEach {
+        usage: shared.journal.usage(accounts, shared.clock.utc()).await?,
+        waiting: Some(shared.store.notices_waiting().await?),
+    })
 }
 
 /// What only the store knows.

@@ -39,6 +39,9 @@ pub struct PartReport {
     /// Its life.
     #[serde(flatten)]
     pub life: LifeReport,
+    /// How much waits for it; `null` where nothing can, as whoever asks it waits for the answer, or
+    /// where that is not known.
+    pub backlog: Option<u64>,
 }
 
 /// What waits for executors, and who works.
@@ -133,22 +136,56 @@ impl IntakeReport {
                 .map(|(actor, life)| PartReport {
                     actor,
                     life: life.into(),
+                    backlog: None,
                 })
                 .collect(),
         }
     }
 }
 
-/// Actors of which there is one.
-const SINGLE: [&str; 4] = ["audit_log", "health_reporter", "intake", "job_desk"];
+/// What waits to be told to the receiver outside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NotificationsReport {
+    /// Whether a receiver is configured; otherwise nothing is written down.
+    pub configured: bool,
+    /// Notifications that wait to be delivered; `null` where the store did not answer.
+    pub waiting: Option<u64>,
+}
 
-pub(super) fn parts(shared: &Shared) -> Vec<PartReport> {
-    let lives = &shared.events.metrics().lives;
+impl NotificationsReport {
+    pub(super) fn of(shared: &Shared, waiting: Option<u64>) -> Self {
+        Self {
+            configured: shared.webhook.is_some(),
+            waiting,
+        }
+    }
+}
+
+/// Actors of which there is one.
+const SINGLE: [&str; 5] = [
+    "audit_log",
+    "health_reporter",
+    "notifier",
+    "job_desk",
+    "intake",
+];
+
+pub(super) fn parts(shared: &Shared, notifications: &NotificationsReport) -> Vec<PartReport> {
+    let metrics = shared.events.metrics();
+    let backlog = |actor: &str| match actor {
+        "intake" => Some(metrics.pool.waiting.read() + metrics.pool.parked.read()),
+        "job_desk" => Some(shared.jobs_health.borrow().in_hand as u64),
+        "notifier" => notifications.waiting,
+        _ => None,
+    };
     let part = |actor: &str| PartReport {
         actor: actor.to_owned(),
-        life: lives.of(actor).into(),
+        life: metrics.lives.of(actor).into(),
+        backlog: backlog(actor),
     };
-    SINGLE.into_iter().map(part).collect()
+    // Without a receiver there is no notifier.
+    let is_there = |actor: &&str| *actor != "notifier" || notifications.configured;
+    SINGLE.into_iter().filter(is_there).map(part).collect()
 }
 
 /// Feeds of the networks on which there is an account.

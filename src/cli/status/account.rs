@@ -9,6 +9,7 @@ use crate::admin::{
 };
 use crate::cli::format::{percent, thousands, usd};
 use crate::domain::kill_switch::{KillSwitch, Reach};
+use crate::journal::Usage;
 
 pub(super) fn branch(report: &StatusReport, account: &AccountReport, now: DateTime<Utc>) -> Branch {
     let age = |ms: Option<u64>| ms.map_or("never".to_owned(), |ms| format!("{ms} ms ago"));
@@ -16,10 +17,12 @@ pub(super) fn branch(report: &StatusReport, account: &AccountReport, now: DateTi
         format!("price {}", usd(price.usd()))
     });
     let mut branch = Branch::new(format!(
-        "connection/{:<16} {} over {}   {price} (confirmed {})   book read {}   balance {}",
+        "connection/{:<16} {} over {}   restarts {}   backlog {}   {price} (confirmed {})   book read {}   balance {}",
         account.name,
         account.state,
         account.transport,
+        account.connection.restarts,
+        account.executions_waiting,
         age(account.price_age_ms),
         age(account.book_age_ms),
         account
@@ -36,6 +39,9 @@ pub(super) fn branch(report: &StatusReport, account: &AccountReport, now: DateTi
             pause.by,
             ago(pause.since, now)
         ));
+    }
+    if let Some(usage) = &account.protections {
+        branch.say(protections(usage));
     }
     for switch in switches_of(&report.kill_switches, account) {
         branch.say(format!("KILL SWITCH on for {}", switch.reach));
@@ -66,6 +72,20 @@ pub(super) fn branch(report: &StatusReport, account: &AccountReport, now: DateTi
     branch
 }
 
+/// `today: 3 of 50 executions, 500,000 of 1,000,000 sats added; 1 of 5 failures in a row`.
+fn protections(usage: &Usage) -> String {
+    let of = |most: Option<String>| most.map_or(String::new(), |most| format!(" of {most}"));
+    format!(
+        "today: {}{} executions, {}{} sats added; {}{} failures in a row",
+        usage.today.executions,
+        of(usage.holds.executions_per_day.map(|most| most.to_string())),
+        thousands(usage.today.added.0),
+        of(usage.holds.sats_per_day.map(|most| thousands(most.0))),
+        usage.failures,
+        of(usage.holds.failures_in_a_row.map(|most| most.to_string())),
+    )
+}
+
 /// Kill switches of the account and of its automations; that of everything is told above.
 fn switches_of<'a>(
     all: &'a [KillSwitch],
@@ -88,7 +108,10 @@ fn automation_branch(automation: &AutomationReport, now: DateTime<Utc>) -> Branc
         life: state,
         ..
     } = automation;
-    let mut branch = Branch::new(format!("automation/{id}   {kind}   {}", state.state));
+    let mut branch = Branch::new(format!(
+        "automation/{id}   {kind}   {}   restarts {}",
+        state.state, state.restarts
+    ));
     if let Some(told) = life(state, now) {
         branch.say(told);
     }
@@ -148,7 +171,35 @@ pub(super) fn watching(watch: &WatchReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::units::Price;
+    use crate::domain::protection::{OwnProtections, Protections, Today};
+    use crate::domain::units::{Price, Sats};
+
+    #[test]
+    fn what_was_done_today_is_told_with_what_may_be() {
+        let mut usage = Usage {
+            holds: Protections::default(),
+            own: OwnProtections::default(),
+            today: Today {
+                executions: 3,
+                added: Sats(500_000),
+            },
+            until: DateTime::UNIX_EPOCH,
+            failures: 1,
+        };
+        assert_eq!(
+            protections(&usage),
+            "today: 3 executions, 500,000 sats added; 1 failures in a row"
+        );
+        usage.holds = Protections {
+            executions_per_day: Some(50),
+            sats_per_day: Some(Sats(1_000_000)),
+            failures_in_a_row: Some(5),
+        };
+        assert_eq!(
+            protections(&usage),
+            "today: 3 of 50 executions, 500,000 of 1,000,000 sats added; 1 of 5 failures in a row"
+        );
+    }
 
     #[test]
     fn a_level_is_told_with_what_happens_there_and_how_far_it_is() {

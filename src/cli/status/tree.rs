@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::account;
 use super::branch::Branch;
-use crate::admin::{FeedReport, LifeReport, PartReport, QueueReport, StatusReport, Summary};
+use crate::admin::{
+    FeedReport, LifeReport, NotificationsReport, PartReport, QueueReport, StatusReport, Summary,
+};
 use crate::cli::format::{thousands, usd};
 use crate::cli::table;
 
@@ -32,6 +34,7 @@ fn head(report: &StatusReport) -> Vec<String> {
         }
     }
     lines.push(jobs(&report.queue));
+    lines.push(notifications(&report.notifications));
     lines.push(format!("accounts     {}", summary(&report.summary)));
     if report.left_out > 0 {
         lines.push(format!(
@@ -53,6 +56,17 @@ fn head(report: &StatusReport) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// `notifications   3 wait to be delivered`.
+fn notifications(notifications: &NotificationsReport) -> String {
+    let told = match (notifications.configured, notifications.waiting) {
+        (false, None | Some(0)) => "no receiver is configured (notify.url)".to_owned(),
+        (false, Some(waiting)) => format!("{waiting} wait, and no receiver is configured"),
+        (true, None) => "how many wait is not known".to_owned(),
+        (true, Some(waiting)) => format!("{waiting} wait to be delivered"),
+    };
+    format!("notifications {told}")
 }
 
 /// `jobs   from redis: connected, 3 in hand`, or what is wrong.
@@ -121,7 +135,13 @@ fn tree(report: &StatusReport, now: DateTime<Utc>) -> Branch {
 }
 
 fn part_branch(part: &PartReport, now: DateTime<Utc>) -> Branch {
-    let mut branch = Branch::new(format!("{:<16} {}", part.actor, part.life.state));
+    let backlog = part
+        .backlog
+        .map_or(String::new(), |many| format!("   backlog {many}"));
+    let mut branch = Branch::new(format!(
+        "{:<16} {}   restarts {}{backlog}",
+        part.actor, part.life.state, part.life.restarts
+    ));
     if let Some(told) = life(&part.life, now) {
         branch.say(told);
     }
@@ -135,8 +155,8 @@ fn feed_branch(feed: &FeedReport, now: DateTime<Utc>) -> Branch {
         _ => "no price".to_owned(),
     };
     let mut branch = Branch::new(format!(
-        "{actor:<16} {}   {price}   {} ticks   {} levels",
-        feed.life.state, feed.ticks, feed.levels
+        "{actor:<16} {}   restarts {}   {price}   {} ticks   {} levels",
+        feed.life.state, feed.life.restarts, feed.ticks, feed.levels
     ));
     if let Some(told) = life(&feed.life, now) {
         branch.say(told);
