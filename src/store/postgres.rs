@@ -74,16 +74,26 @@ impl Server {
         let connecting = tokio::time::timeout(CONNECT_DEADLINE, self.options.connect());
         match connecting.await {
             Ok(Ok(tried)) => drop(tried.close().await),
-            Ok(Err(error)) => return Err(codes::of_sqlx(&error)),
+            Ok(Err(error)) => return Err(self.named(codes::of_sqlx(&error))),
             Err(_) => {
                 let limit = CONNECT_DEADLINE.as_secs();
-                return Err(StoreError::unavailable(format!(
-                    "PostgreSQL does not answer within {limit} s; see whether its machine can be \
-                     reached"
-                )));
+                return Err(self.named(StoreError::unavailable(format!(
+                    "it does not answer within {limit} s; see whether its machine can be reached"
+                ))));
             }
         }
         Ok(self.pool(1, false))
+    }
+
+    /// An error that says which server is not there.
+    fn named(&self, error: StoreError) -> StoreError {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        match error {
+            StoreError::Unavailable { what } => {
+                StoreError::unavailable(format!("PostgreSQL at {host}:{port}: {what}"))
+            }
+            other => other,
+        }
     }
 
     /// The connections that read. Each is opened when it is first needed.

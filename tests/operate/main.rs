@@ -8,6 +8,7 @@ mod audit;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
+mod complaints;
 mod desk;
 mod doors;
 mod ending;
@@ -24,6 +25,7 @@ mod filters;
 mod harness;
 mod kill_switch;
 mod killed_in_an_outage;
+mod listing;
 mod logs;
 mod manager;
 mod metrics;

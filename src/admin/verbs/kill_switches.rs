@@ -126,7 +126,9 @@ async fn off(door: &Door, reach: Reach) -> Answer {
     let (store, now) = (&door.shared.store, door.shared.clock.utc());
     let was_on = store.kill_switch_off(&reach, now).await;
     if !was_on.map_err(conflict)? {
-        let error = format!("no kill switch is on for {reach}");
+        let error = format!(
+            "no kill switch is on for {reach}: `vigia kill-switch list` shows those that are"
+        );
         return Err(refusal(StatusCode::NOT_FOUND, error));
     }
     obeyed(door).await?;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 
 use crate::admin::{Access, Choice, StatusReport};
@@ -24,7 +25,7 @@ pub(super) async fn ask(folder: &Path, choice: &Choice) -> Result<StatusReport> 
     };
     answer(&access, choice).await.with_context(|| {
         format!(
-            "the service of the data folder {shown} does not answer at {}",
+            "the service of the data folder {shown} does not tell how it is at {}",
             access.address
         )
     })
@@ -43,6 +44,13 @@ async fn answer(access: &Access, choice: &Choice) -> Result<StatusReport> {
         url.query_pairs_mut().append_pair("account", account);
     }
     let request = client.get(url).bearer_auth(access.token.expose_secret());
-    let answer = request.send().await?.error_for_status()?;
-    Ok(answer.json().await?)
+    let answer = request.send().await?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        bail!(
+            "whoever listens there does not know the token of admin.json in this folder: it is the \
+             service of another one (--data-dir), or that file was overwritten, which a restart of \
+             the service mends"
+        );
+    }
+    Ok(answer.error_for_status()?.json().await?)
 }
