@@ -135,8 +135,9 @@ fn configured(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        // Sealed credentials that are replaced do not stay behind.
-        .pragma("secure_delete", "FAST")
+        // Sealed credentials that are replaced do not stay behind, also not in pages that are freed,
+        // which `FAST` would leave as they are.
+        .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_TIMEOUT)
 }
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde_json::json;
+use vigia::domain::credentials::Credentials;
+use vigia::domain::ids::UserId;
 use vigia::simulator::{Fault, Injection};
+use vigia::store::NewAccount;
 
 use crate::desk::Desk;
-use crate::stage::{Deed, Owner, Stage};
+use crate::stage::{Deed, NETWORK, Owner, Stage};
 use crate::watchman::SOON;
 
 /// How sealed credentials begin, as they are stored.
@@ -156,6 +159,50 @@ async fn a_key_is_accepted_first_then_taken_up_without_a_gap_and_the_old_one_is_
         .until_where("it is live", |line| line["to"] == "live")
         .await;
     watchman.stop().await;
+}
+
+/// What then takes less room, or none, frees pages of the file: nothing of what was sealed stays in
+/// those either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_accounts_that_change_their_keys_or_go_nothing_stays_in_the_file() {
+    const MANY: usize = 40;
+    // Two rows or less fill a page.
+    const LONG: usize = 600;
+    let stage = Stage::in_a_file().await;
+    let store = stage.store().await;
+    let mut ids = vec![];
+    for number in 0..MANY {
+        let part = |part: &str| format!("{part}-{number}-{}", "x".repeat(LONG));
+        let new = NewAccount {
+            user_id: UserId::new("user-1"),
+            name: format!("account-{number}"),
+            network: NETWORK.to_owned(),
+            credentials: Credentials::new(part("key"), part("secret"), part("phrase")),
+        };
+        ids.push(store.add_account(new, stage.clock.utc()).await.unwrap().id);
+    }
+    assert!(store.wipe().await);
+    let old = stage.sealed();
+    assert_eq!(old.len(), MANY);
+    for (number, id) in ids.iter().enumerate() {
+        if number % 2 == 0 {
+            store.remove_account(id).await.unwrap();
+            continue;
+        }
+        let short = Credentials::new(format!("k{number}"), "s", "p");
+        let changing = store.set_credentials(id, short, stage.clock.utc());
+        changing.await.unwrap();
+    }
+    assert!(store.wipe().await);
+    let file = std::fs::read(stage.database()).unwrap();
+    let file = String::from_utf8_lossy(&file);
+    let left = old.iter().filter(|sealed| {
+        // Its beginning may be gone alone.
+        let part = String::from_utf8_lossy(&sealed[sealed.len() - 200..]);
+        file.contains(&*part)
+    });
+    assert_eq!(left.count(), 0, "of {MANY}");
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
