@@ -4,10 +4,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use rand::Rng;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
+
+/// Digits of a second that are kept.
+const MICROSECONDS: u16 = 6;
 
 /// Two readings of the machine's clocks that lie further apart than this are made again: a thread
 /// that was set aside between them must not look like a suspended machine.
@@ -50,9 +53,10 @@ impl Clock {
         self.started.elapsed()
     }
 
-    /// The wall clock, UTC.
+    /// The wall clock, UTC, to the microsecond: a server of PostgreSQL keeps no more, and what is
+    /// answered is to be what is stored.
     pub fn utc(&self) -> DateTime<Utc> {
-        Utc::now()
+        Utc::now().trunc_subsecs(MICROSECONDS)
     }
 
     /// A point of monotonic time for timers.
