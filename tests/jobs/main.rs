@@ -21,6 +21,7 @@ mod server;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/stage.rs"]
 mod stage;
+mod store_away;
 mod together;
 #[path = "../queue/waiting.rs"]
 mod waiting;
