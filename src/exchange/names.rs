@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,10 +47,8 @@ impl Names {
         if let Ok(ip) = host.parse() {
             return Ok(vec![ip]);
         }
-        match self.ask(host).await {
-            Ok(found) => Ok(self.found(host, found)),
-            Err(cause) => self.remembered(host, cause),
-        }
+        let found = self.ask(host).await;
+        found.or_else(|cause| self.remembered(host, cause))
     }
 
     async fn ask(&self, host: &str) -> Result<Vec<IpAddr>, String> {
@@ -64,18 +61,20 @@ impl Names {
                 (Err(_), false) if known.silent => return Err("no answer yet".to_owned()),
                 (Err(_), false) => known.turn.lock_owned().await,
             };
-            let name = host.to_owned();
+            let (names, name) = (self.clone(), host.to_owned());
             let asking = spawn_blocking(move || {
                 let _turn = turn;
-                (name.as_str(), 0).to_socket_addrs()
+                let answer = (name.as_str(), 0).to_socket_addrs();
+                let found = answer.map_err(|error| error.to_string())?;
+                let found: Vec<_> = found.map(|address| address.ip()).collect();
+                match found.is_empty() {
+                    true => Err("it has no address".to_owned()),
+                    // Noted also where nobody waits any more.
+                    false => Ok(names.found(&name, found)),
+                }
             });
-            let answer = asking.await.map_err(io::Error::other).flatten();
-            let found = answer.map_err(|error| error.to_string())?;
-            let found: Vec<_> = found.map(|address| address.ip()).collect();
-            match found.is_empty() {
-                true => Err("it has no address".to_owned()),
-                false => Ok(found),
-            }
+            let answer = asking.await.map_err(|error| error.to_string());
+            answer.flatten()
         };
         let answer = timeout(ANSWER_WITHIN, asking).await;
         answer.unwrap_or_else(|_| Err(format!("no answer within {ANSWER_WITHIN:?}")))

@@ -56,7 +56,7 @@ async fn jobs_wait(backend: Backend) {
             .until_where("that jobs wait for the store", told)
             .await;
     } else {
-        watchman.until("store.failed").await;
+        watchman.until("queue.lost").await;
     }
     // How long it is away is what is tested.
     tokio::time::sleep(AWAY).await;

@@ -10,6 +10,7 @@ use vigia::domain::rules::RuleKind;
 use vigia::simulator::LedgerKind;
 
 use crate::outage::{acted, journal, locked, trade, unlock};
+use crate::scrape::Scrape;
 use crate::server::Server;
 use crate::small_disk::SmallDisk;
 use crate::stage::{Deed, Owner, Stage, THRESHOLD, Windows, price_at};
@@ -108,6 +109,11 @@ async fn recovered(watchman: &Watchman, stage: &Stage, kept: usize) {
     assert_eq!(died, 0, "nobody was started anew: {}", watchman.told());
 }
 
+async fn figure(stage: &Stage, name: &str) -> f64 {
+    let scrape = Scrape::of(stage).await;
+    scrape.value(name, &[]).expect(name)
+}
+
 async fn a_position_is_opened(gone: Gone) {
     let mut stage = stage(gone).await;
     let (alice, first) = stage.guarded("alice", Deed::Add).await;
@@ -150,8 +156,21 @@ async fn a_position_is_opened(gone: Gone) {
             watchman.count("automation.armed") >= before + 3
         })
         .await;
+    assert_eq!(figure(&stage, "vigia_intents_waiting").await, 3.0);
+    assert!(figure(&stage, "vigia_intents_oldest_seconds").await > 0.0);
+    assert!(figure(&stage, "vigia_intents_degraded_seconds").await > 0.0);
+    let used = figure(&stage, "vigia_intents_bytes").await;
+    let room = figure(&stage, "vigia_intents_limit_bytes").await;
+    assert!(
+        used > 1000.0 && used < room && room == 256.0 * 1024.0,
+        "{used} of {room}"
+    );
     way.is_back(&mut stage).await;
     recovered(&watchman, &stage, 3).await;
+    for none in ["waiting", "oldest_seconds", "degraded_seconds", "set_aside"] {
+        let figure = figure(&stage, &format!("vigia_intents_{none}")).await;
+        assert_eq!(figure, 0.0, "{none}");
+    }
     assert_eq!(trade(&stage.control, &safe, LedgerKind::Closed), 0);
     let books = stage.agree_after_stop(watchman).await;
     assert_eq!(books.states(), [State::Done; 3], "{gone:?}");

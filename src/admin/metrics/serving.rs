@@ -91,7 +91,7 @@ async fn store(page: &mut Page, shared: &Shared) {
     }
 }
 
-/// Nothing where there is no file of intents, as in a dry run.
+/// Nothing where there is no file of intents.
 fn intents(page: &mut Page, shared: &Shared) {
     let standing = shared.journal.standing();
     let number = |of: fn(&Standing) -> f64| standing.as_ref().map(of);
