@@ -5,6 +5,10 @@
 mod fairness;
 mod flood;
 mod interop;
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../operate/name_server.rs"]
+mod name_server;
+mod names;
 #[path = "../queue/network.rs"]
 mod network;
 #[allow(dead_code, reason = "played with here and in other tests")]
