@@ -1,21 +1,35 @@
 //! The store goes away and comes back while jobs run and wait: each waits for it, is done once, and
-//! loses none of its attempts.
+//! loses no attempt by waiting.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+use serde_json::json;
+use vigia::domain::ids::AutomationId;
 use vigia::domain::rules::RuleKind;
-use vigia::queue::JobState;
+use vigia::queue::{JobState, NewJob};
 use vigia::simulator::LedgerKind;
 
-use crate::scene::{Backend, Scene, buying};
+use crate::scene::{Backend, Scene, USER, buying, job};
 use crate::waiting::until;
 
 const JOBS: usize = 5;
 /// Long enough for each job to be tried more than once.
 const AWAY: Duration = Duration::from_secs(3);
 
-/// Jobs are given one attempt alone: what costs one fails them for good.
+/// More than one: an order that was about to be sent when the store went is proven not to have been,
+/// and that is an attempt. Each time that a job waits would be another.
+const ATTEMPTS: u32 = 3;
+
+async fn ask(scene: &Scene, automation: &AutomationId) -> String {
+    let data = json!({ "userId": USER, "automationId": automation });
+    let job = NewJob {
+        attempts: ATTEMPTS,
+        ..job(data)
+    };
+    scene.queue.add(job).await.unwrap().id
+}
+
 async fn jobs_wait(backend: Backend) {
     let values = [
         ("store.timeout_ms", 300),
@@ -26,10 +40,10 @@ async fn jobs_wait(backend: Backend) {
     let asked = scene.player("asked").await;
     let entry = scene.by_job(&asked, RuleKind::AutoEntry, buying()).await;
     let watchman = scene.start(1).await;
-    let mut jobs = vec![scene.ask(&entry).await];
+    let mut jobs = vec![ask(&scene, &entry).await];
     scene.told(&jobs[0]).await;
     for _ in 0..JOBS {
-        jobs.push(scene.ask(&entry).await);
+        jobs.push(ask(&scene, &entry).await);
     }
     let lock = match backend {
         Backend::Postgres => {
@@ -48,7 +62,7 @@ async fn jobs_wait(backend: Backend) {
     if backend == Backend::Redis {
         // Its queue goes on: they are accepted while nothing can be written down.
         for _ in 0..JOBS {
-            jobs.push(scene.ask(&entry).await);
+            jobs.push(ask(&scene, &entry).await);
         }
         let told =
             |line: &serde_json::Value| line["event"] == "store.failed" && line["what"] == "jobs";
@@ -75,7 +89,7 @@ async fn jobs_wait(backend: Backend) {
     }
     let effects = || scene.effects(&asked.key(), LedgerKind::Filled).len();
     println!(
-        "{backend:?}: {} jobs with one attempt each, {meanwhile} done when the store came back \
+        "{backend:?}: {} jobs, {meanwhile} done when the store came back \
          after {AWAY:?}, all {:?} later, each once",
         jobs.len(),
         back.elapsed()
