@@ -29,9 +29,10 @@ impl NameServer {
     /// One at an address of this machine that nobody else has.
     pub fn start(names: Names) -> Self {
         let mine = std::process::id().to_be_bytes();
-        let candidates = (1..=u8::MAX).map(|last| Ipv4Addr::new(127, 64 | mine[2], mine[3], last));
-        let bound = candidates.filter_map(|ip| Some((UdpSocket::bind((ip, 53)).ok()?, ip)));
-        let (socket, ip) = { bound }.next().expect("run it as root");
+        let mut candidates =
+            (1..=u8::MAX).map(|last| Ipv4Addr::new(127, 64 | mine[2], mine[3], last));
+        let bound = candidates.find_map(|ip| Some((UdpSocket::bind((ip, 53)).ok()?, ip)));
+        let (socket, ip) = bound.expect("run it as root");
         let folder = tempfile::tempdir().unwrap();
         let asks = format!("nameserver {ip}\noptions timeout:2 attempts:2\n");
         std::fs::write(folder.path().join("resolv.conf"), asks).unwrap();

@@ -106,7 +106,7 @@ impl Book {
                 today.executions += 1;
             }
             if applies {
-                today.added = today.added + kept.row.action.added().unwrap_or_default();
+                today.added += kept.row.action.added().unwrap_or_default();
             }
         }
         today
