@@ -29,10 +29,10 @@ use crate::domain::units::Sats;
 use crate::exchange::{
     ExchangeClock, KeyRates, Network, RateBudget, Rest, SocketBudget, SocketPermit,
 };
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::notify::Webhook;
 use crate::queue::{self, JobQueue};
-use crate::store::{SocketAttempt, Store, StoreError};
+use crate::store::{SocketAttempt, Store};
 use crate::supervision::{Progress, Slot};
 use crate::telemetry::{AccountTag, Events, SampledBy};
 
@@ -159,11 +159,12 @@ impl Shared {
         self.next_key.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Writes down that a socket is about to be opened; it may be opened when that stands.
+    /// Writes down that a socket is about to be opened; it may be opened when that stands, in the
+    /// store, or while that does not answer in the file of intents.
     ///
     /// # Errors
-    /// As every write to the store.
-    pub async fn note_attempt(&self, permit: &SocketPermit) -> Result<(), StoreError> {
+    /// Where neither takes it.
+    pub async fn note_attempt(&self, permit: &SocketPermit) -> Result<(), JournalError> {
         let attempt = permit.attempt();
         let attempt = SocketAttempt {
             host: attempt.host.as_ref().to_owned(),
@@ -172,7 +173,7 @@ impl Shared {
             made_at: self.clock.utc(),
         };
         let kept = self.tuning.sockets.hour;
-        self.store.note_socket_attempt(attempt, kept).await
+        self.journal.note_attempt(attempt, kept).await
     }
 }
 

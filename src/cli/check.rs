@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::output::say;
 use super::{Global, outlook};
 use crate::app::Prepared;
+use crate::journal::left_in;
 
 /// What `vigia check` takes.
 #[derive(Debug, clap::Args)]
@@ -45,6 +46,7 @@ impl Finding {
 pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let settings = global.settings()?;
     // As `run` does it; a service that runs holds the folder, and is then better asked.
+    let left = left_in(&settings.data_dir);
     let prepared = Prepared::new(&settings).await?;
     let mut findings = vec![
         Finding::new("configuration", Ok("every key is known".to_owned())),
@@ -53,6 +55,10 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
             Ok(format!("{} is up to date", settings.data_dir.display())),
         ),
     ];
+    findings.extend(
+        left.map_or_else(|error| Some(Err(error)), taken_over)
+            .map(|left| Finding::new("intents", left)),
+    );
     findings.extend(stored(&prepared).await?);
     let outlooks = if args.offline {
         vec![]
@@ -90,6 +96,16 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// What stood in the file of intents: whoever prepares takes it over.
+fn taken_over(left: usize) -> Option<Result<String, String>> {
+    (left > 0).then(|| {
+        Ok(format!(
+            "executions that an earlier process had to leave in the file of intents are in the \
+             database now: {left}"
+        ))
     })
 }
 

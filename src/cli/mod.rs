@@ -35,6 +35,7 @@ mod stored;
 mod table;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod why;
 
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use super::rule_check::CheckCommand;
 use super::service::{Found, Service};
 use super::{
     Global, account, audit, automation, by_service, execution, import, job, key, kill_switch,
-    migrate, notify, rule_check, why,
+    migrate, notify, rule_check, waiting, why,
 };
 use crate::app;
 use crate::clock::Clock;
@@ -128,6 +128,7 @@ async fn with_store(
             automation::run(&args.command, settings, store, service, context).await
         }
         Stored::Execution(args) => {
+            waiting::warn(&settings.data_dir, context)?;
             let journal = match args.adds_an_entry() {
                 true => journal().witnessed(&settings.data_dir).await?,
                 false => journal(),
@@ -139,9 +140,13 @@ async fn with_store(
             job::run(&args.command, &settings.queue, &queue, store, context).await
         }
         Stored::KillSwitch(args) => kill_switch::run(&args.command, store, context).await,
-        Stored::Why(args) => why::run(args, settings, &journal(), context).await,
+        Stored::Why(args) => {
+            waiting::warn(&settings.data_dir, context)?;
+            why::run(args, settings, &journal(), context).await
+        }
         Stored::Notify(args) => notify::run(&args.command, settings, store, context).await,
         Stored::Audit(args) => {
+            waiting::warn(&settings.data_dir, context)?;
             audit::run(&args.command, &journal(), &settings.data_dir, context).await
         }
         Stored::Migrate(args) => migrate::run(args, store, context).await,

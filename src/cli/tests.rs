@@ -164,7 +164,7 @@ impl Shell {
             ExecutionId(uuid::Uuid::from_u128(1)),
             PositionId(uuid::Uuid::from_u128(2)),
         );
-        let opening = journal.open_episode(&automation.id, position, 1, 1, now());
+        let opening = journal.open_episode(&automation.id, position, 1, 1, now(), true);
         opening.await.unwrap();
         let new = NewExecution {
             id,

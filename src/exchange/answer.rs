@@ -8,6 +8,7 @@ use reqwest::Response;
 use reqwest::header::{DATE, RETRY_AFTER};
 
 use super::error::{Effect, ExchangeError, Reached};
+use super::names::Unresolved;
 use super::parse::Unreadable;
 use super::wire;
 use crate::domain::ids::PositionId;
@@ -62,7 +63,12 @@ pub(super) fn transport(error: &reqwest::Error, effect: Effect) -> ExchangeError
     } else {
         Reached::PerhapsReceived
     };
-    let what = if distrusts(error) {
+    let unresolved = find(error, |cause: &Unresolved| {
+        format!("no connection: {cause}")
+    });
+    let what = if let Some(unresolved) = &unresolved {
+        unresolved.as_str()
+    } else if distrusts(error) {
         "no connection: no authority that is trusted signed the certificate of the other side; \
          ca_file of its network names more of them"
     } else if error.is_timeout() {
@@ -79,10 +85,19 @@ pub(super) fn transport(error: &reqwest::Error, effect: Effect) -> ExchangeError
 
 /// Whether the other side's certificate was refused.
 fn distrusts(error: &reqwest::Error) -> bool {
+    let refuses = |cause: &rustls::Error| matches!(cause, rustls::Error::InvalidCertificate(_));
+    find(error, refuses).unwrap_or_default()
+}
+
+/// What the first cause of a kind makes of itself.
+fn find<E: std::error::Error + 'static, T>(
+    error: &reqwest::Error,
+    told: impl Fn(&E) -> T,
+) -> Option<T> {
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
-        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-            return true;
+        if let Some(cause) = cause.downcast_ref() {
+            return Some(told(cause));
         }
         // An I/O error does not name what it was made of as its source.
         next = match cause.downcast_ref::<std::io::Error>() {
@@ -90,7 +105,7 @@ fn distrusts(error: &reqwest::Error) -> bool {
             None => cause.source(),
         };
     }
-    false
+    None
 }
 
 /// Whether an answer is about the trade it should be about, in the state that the command brings.

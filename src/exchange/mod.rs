@@ -4,6 +4,7 @@
 mod answer;
 mod clock;
 mod error;
+mod names;
 mod network;
 mod parse;
 mod rate;

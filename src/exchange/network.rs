@@ -8,6 +8,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use rustls::ClientConfig;
 
+use super::names::Names;
 use crate::tls;
 
 /// Addresses of REST and stream, and whom they are trusted by.
@@ -18,6 +19,7 @@ pub struct Network {
     api: Url,
     stream: Url,
     tls: Arc<ClientConfig>,
+    names: Names,
 }
 
 /// An address that cannot be one.
@@ -53,6 +55,7 @@ impl Network {
             api,
             stream,
             tls: tls::trusting(None).map_err(|problem| untrusted(None, problem))?,
+            names: Names::default(),
         })
     }
 
@@ -69,6 +72,11 @@ impl Network {
     /// How to set up an encrypted connection, for REST and stream alike.
     pub(super) fn tls(&self) -> &Arc<ClientConfig> {
         &self.tls
+    }
+
+    /// Where its hosts are.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// The REST address up to and with `/v3`, without a slash at the end.

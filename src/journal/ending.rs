@@ -170,8 +170,10 @@ impl Journal {
     /// audit entry in the same transaction. Its evidence stays.
     ///
     /// # Errors
-    /// [`JournalError::WrongState`] unless it is uncertain, [`StoreError::NotFound`],
-    /// [`StoreError::Unavailable`], [`StoreError::Busy`].
+    /// [`JournalError::WrongState`] unless it is uncertain,
+    /// [`StoreError::NotFound`](crate::store::StoreError::NotFound),
+    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable),
+    /// [`StoreError::Busy`](crate::store::StoreError::Busy).
     pub async fn resolve(
         &self,
         id: ExecutionId,

@@ -39,7 +39,7 @@ pub use ending::{Done, Settled};
 pub use error::JournalError;
 pub use execution::{Execution, Source};
 pub use fire::{FireResult, NewExecution};
-pub use intents::{IntentTerms, Standing};
+pub use intents::{IntentTerms, Standing, left_in};
 pub use legs::FallingBack;
 pub use queries::{Counts, Filter, LIST_LIMIT};
 pub use sending::{Began, Refusal};

@@ -70,6 +70,48 @@ impl Journal {
     }
 }
 
+/// What a daily limit counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Use {
+    /// Executions.
+    Executions,
+    /// Satoshis added to margin.
+    Added,
+}
+
+impl Journal {
+    /// What was let out for each account on the day of a time, and what is planned for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(super) async fn used_today(
+        &self,
+        of: Use,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(AccountId, i64)>, JournalError> {
+        let begun = day_begun(now);
+        let waits = col(Column::State).eq(State::Planned.as_str());
+        let mut query = match of {
+            Use::Executions => count().and_where(let_out_since(begun).or(waits)).to_owned(),
+            Use::Added => sum().and_where(added_since(begun).or(waits)).to_owned(),
+        };
+        let account = (Alias::new(OTHERS), Column::AccountId);
+        query.column(account.clone()).group_by_col(account);
+        let read = self.store.read(async |db| {
+            let rows = db.query_all(&query).await?;
+            let row = |row: sea_orm::QueryResult| {
+                let account: String = row.try_get("", "account_id")?;
+                Ok((AccountId::new(account), row.try_get("", "figure")?))
+            };
+            rows.into_iter()
+                .map(row)
+                .collect::<Result<_, sea_orm::DbErr>>()
+                .map_err(StoreError::from)
+        });
+        Ok(read.await?)
+    }
+}
+
 /// What forbids the account to act once more, if anything does; that is told outside once a day.
 pub(super) async fn reached(
     db: &DatabaseExecutor<'_>,

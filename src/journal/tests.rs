@@ -102,7 +102,7 @@ impl Set {
         let id = &self.automation.id;
         let opened = self
             .journal
-            .open_episode(id, position(position_of), 1, episode, at(10));
+            .open_episode(id, position(position_of), 1, episode, at(10), true);
         opened.await.unwrap()
     }
 
@@ -258,12 +258,14 @@ async fn an_episode_opens_once_and_only_after_the_one_before_it_has_fired() {
         "the past does not come back"
     );
     assert_eq!(set.open(2, 5).await, armed(5), "another position");
-    let other_version = set
-        .journal
-        .open_episode(&set.automation.id, position(1), 2, 1, at(10));
+    let other_version =
+        set.journal
+            .open_episode(&set.automation.id, position(1), 2, 1, at(10), true);
     assert_eq!(other_version.await.unwrap(), armed(1));
     let unknown = crate::domain::ids::AutomationId::new("gone");
-    let error = set.journal.open_episode(&unknown, position(1), 1, 1, at(1));
+    let error = set
+        .journal
+        .open_episode(&unknown, position(1), 1, 1, at(1), true);
     let gone = JournalError::Store(StoreError::no_automation("gone"));
     assert_eq!(error.await.unwrap_err(), gone);
 }
@@ -965,7 +967,7 @@ fn futures_can_be_spawned(journal: &Journal, new: NewExecution, entry: Entry) {
     check(store.remove_automation(&automation));
     check(store.claim_ownership("me", at(1)));
     check(store.close());
-    check(journal.open_episode(&automation, new.position, 1, 1, at(1)));
+    check(journal.open_episode(&automation, new.position, 1, 1, at(1), true));
     check(journal.armings(&automation, 1));
     check(journal.fire(new, Limits::default(), at(1)));
     check(journal.begin_sending(id, ADD, None, at(1)));

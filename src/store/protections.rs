@@ -1,5 +1,7 @@
 //! What an account has of its own in place of the protections that are configured for all.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, QueryFilter,
@@ -110,6 +112,16 @@ impl Store {
             .as_ref()
             .map(OwnProtections::from)
             .unwrap_or_default())
+    }
+
+    /// What accounts have of their own, where they do.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn all_protections(&self) -> Result<HashMap<AccountId, OwnProtections>, StoreError> {
+        let rows = self.read(async |db| Ok::<_, StoreError>(Entity::find().all(db).await?));
+        let own = |row: &Model| (AccountId::new(&row.account_id), OwnProtections::from(row));
+        Ok(rows.await?.iter().map(own).collect())
     }
 
     /// Gives an account its own; its count of failures stays.

@@ -5,6 +5,10 @@
 mod fairness;
 mod flood;
 mod interop;
+#[allow(dead_code, reason = "played with here and in other tests")]
+#[path = "../operate/name_server.rs"]
+mod name_server;
+mod names;
 #[path = "../queue/network.rs"]
 mod network;
 #[allow(dead_code, reason = "played with here and in other tests")]
@@ -21,6 +25,7 @@ mod server;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/stage.rs"]
 mod stage;
+mod store_away;
 mod together;
 #[path = "../queue/waiting.rs"]
 mod waiting;

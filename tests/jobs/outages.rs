@@ -241,3 +241,42 @@ async fn live_rules_go_on_while_redis_is_away_and_jobs_are_resumed() {
     assert_eq!(entered(), jobs.len() + 1, "another job of that id");
     watchman.stop().await;
 }
+
+/// Guards need no Redis, and nobody needs to be started again for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_starts_without_redis_guards_and_takes_jobs_when_it_is_there() {
+    let values = [("health.period_ms", 300)];
+    let mut scene = Scene::on(Backend::Redis, &values).await;
+    let guarded = scene.player("guarded").await;
+    scene
+        .automation(&guarded.id, RuleKind::MarginGuard, closing(), true)
+        .await;
+    let asked = scene.player("asked").await;
+    let entry = scene.by_job(&asked, RuleKind::AutoEntry, buying()).await;
+    let position = scene.stage.open_position(&guarded.owner, 10).await;
+    let waited = scene.ask(&entry).await;
+    scene.redis().kill();
+    let watchman = scene.start(2).await;
+    watchman.until_armed(1).await;
+    let cause = scene.queue_is("lost").await.unwrap();
+    scene.is_well_but_for_the_queue("lost").await;
+    let price = price_at(&position, position.margin, THRESHOLD + 0.05);
+    scene.stage.control.set_price(price).unwrap();
+    until("effect without Redis", || async {
+        let closed = scene.effects(&guarded.key(), LedgerKind::Closed);
+        (closed.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(scene.status().await.queue.state, "lost");
+    scene.redis().restart().await;
+    let back = Instant::now();
+    assert_eq!(scene.told(&waited).await["status"], "completed");
+    println!(
+        "started without Redis ({cause}): a job was done {:?} after it was there",
+        back.elapsed()
+    );
+    scene.queue_is("connected").await;
+    assert_eq!(scene.effects(&asked.key(), LedgerKind::Filled).len(), 1);
+    assert_eq!(watchman.count("actor.died"), 0, "{}", watchman.told());
+    watchman.stop().await;
+}

@@ -25,7 +25,7 @@ const WITHIN: Duration = Duration::from_secs(15);
 /// Small enough for a small disk.
 const SMALL_FILE: &str = "[journal]\nintents_kib = 512\n";
 
-fn trade(control: &Control, position: &Position, kind: LedgerKind) -> usize {
+pub fn trade(control: &Control, position: &Position, kind: LedgerKind) -> usize {
     control
         .ledger()
         .iter()
@@ -34,7 +34,7 @@ fn trade(control: &Control, position: &Position, kind: LedgerKind) -> usize {
 }
 
 /// Waits for effects on a trade.
-async fn acted(
+pub async fn acted(
     stage: &Stage,
     watchman: &Watchman,
     position: &Position,
@@ -100,7 +100,7 @@ async fn done(stage: &Stage, watchman: &Watchman, n: usize) {
 }
 
 /// Where executions are written down, as everybody may ask.
-async fn journal(stage: &Stage) -> String {
+pub async fn journal(stage: &Stage) -> String {
     let access = Access::read(stage.data_dir()).unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let asked = client

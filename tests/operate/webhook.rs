@@ -69,8 +69,12 @@ async fn all_marked(stage: &Stage) {
 }
 
 async fn kill_switch(stage: &Stage, turn: &str) {
+    operator(stage, &["kill-switch", turn, "--account", "alice"]).await;
+}
+
+async fn operator(stage: &Stage, arguments: &[&str]) {
     let mut command = vigia();
-    command.args(["kill-switch", turn, "--account", "alice"]);
+    command.args(arguments);
     command.arg("--config").arg(stage.config_file());
     command.arg("--data-dir").arg(stage.data_dir());
     let output = run_to_end(&mut command).await;
@@ -90,6 +94,7 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
     let (bob, _) = stage.guarded("bob", Deed::Add).await;
     let (carol, _) = stage.guarded("carol", Deed::Close).await;
     let (dave, _) = stage.guarded("dave", Deed::Close).await;
+    let (erin, _) = stage.guarded("erin", Deed::Close).await;
     let rejects = Fault::Status {
         status: 400,
         code: None,
@@ -99,7 +104,7 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
     let rejects = rejects.on_route(Deed::Add.route()).on_key("key-bob");
     stage.control.inject(rejects).unwrap();
     let watchman = stage.start();
-    watchman.until_armed(4).await;
+    watchman.until_armed(5).await;
     kill_switch(&stage, "on").await;
     kill_switch(&stage, "off").await;
     stage.control.revoke_key("key-carol");
@@ -113,6 +118,9 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
     stage.control.inject(unread.on_key("key-dave")).unwrap();
     stage.control.drop_sockets(Some("key-dave"));
     stage.control.drop_sockets(Some("key-carol"));
+    let region = Fault::GeoBlock.on_key("key-erin");
+    stage.control.inject(region).unwrap();
+    stage.control.drop_sockets(Some("key-erin"));
     let has = |kind: &'static str, account: &'static str| {
         move |receiver: &Receiver| {
             let of_kind = receiver.of_kind(kind);
@@ -130,6 +138,7 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
         ("account.paused", "bob"),
         ("account.unauthorized", "carol"),
         ("account.blind", "dave"),
+        ("account.blocked", "erin"),
     ] {
         receiver
             .until(&format!("{kind} of {account}"), TOLD, has(kind, account))
@@ -138,6 +147,11 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
     stage.control.clear_faults();
     let recovered = has("account.recovered", "dave");
     receiver.until("dave recovers", TOLD, recovered).await;
+    operator(&stage, &["account", "resume", "bob"]).await;
+    let resumed = has("account.resumed", "bob");
+    receiver.until("bob is resumed", TOLD, resumed).await;
+    let blocked = receiver.of_kind("account.blocked").remove(0);
+    assert_eq!(blocked.body["data"]["state"], "blocked", "{blocked:?}");
     let mut done = receiver.of_kind("execution.done");
     done.retain(|told| told.body["account"]["name"] == "alice");
     let done = done.remove(0);
@@ -156,7 +170,7 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
         "{told}"
     );
     watchman.stop().await;
-    drop((bob, carol, dave));
+    drop((bob, carol, dave, erin));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ use super::super::intake::TakeUp;
 use super::super::work;
 use super::Automation;
 use crate::domain::arming::{Ended, Event as ArmingEvent, Phase};
+use crate::domain::execution;
 use crate::domain::ids::{ExecutionId, PositionId};
 use crate::journal::{JournalError, OpenedEpisode};
 use crate::telemetry::Event;
@@ -36,7 +37,14 @@ impl Automation {
             }
             shared
                 .journal
-                .open_episode(&plan.id, id, plan.rule_version, episode, from)
+                .open_episode(
+                    &plan.id,
+                    id,
+                    plan.rule_version,
+                    episode,
+                    from,
+                    execution::protects(&plan.rule),
+                )
                 .await
         };
         let opened = move |opened, automation: &mut Self, context: &mut Context<Self>| {
@@ -51,7 +59,8 @@ impl Automation {
         if self.account.lineage.load().predecessor(id).is_some() {
             return None;
         }
-        let position = self.tracked.get(&id)?.position.as_ref()?;
+        let tracked = self.tracked.get(&id)?;
+        let position = tracked.position.as_ref().filter(|_| !tracked.opened)?;
         ExecutionId::of_client_id(position.client_id.as_deref()?)
     }
 
@@ -65,6 +74,7 @@ impl Automation {
         let Some(tracked) = self.tracked.get_mut(&id) else {
             return;
         };
+        tracked.opened |= opened.is_ok();
         match opened {
             Ok(OpenedEpisode::Armed { episode, from }) => {
                 tracked.arming.episode = episode;

@@ -64,6 +64,8 @@ struct Tracked {
     reached_at: Option<Duration>,
     /// Whether a kill switch holds it back, and that has been told.
     held_back: bool,
+    /// An episode of it was opened, so it is known whose place it took, if any.
+    opened: bool,
 }
 
 impl Tracked {
@@ -189,6 +191,7 @@ impl Automation {
             tick_at: None,
             reached_at: None,
             held_back: false,
+            opened: false,
         };
         self.tracked.insert(id, tracked);
         self.is_shown = false;

@@ -1,5 +1,6 @@
 //! What is checked of a job before anything else, each with its own clear error.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::domain::execution;
 use crate::domain::ids::AccountId;
 use crate::domain::jobs::{Danger, JobKey, JobScope, Request};
 use crate::domain::rules::{Rule, RuleKind};
+use crate::journal::JournalError;
 use crate::queue::{Job, Outcome, Payload};
 use crate::store::{Automation, StoreError};
 
@@ -19,6 +21,11 @@ use crate::store::{Automation, StoreError};
 const BEGINNING: Duration = Duration::from_secs(30);
 /// Until then jobs that come too early are handed out again so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// While the store does not answer, jobs are handed out again so often.
+const WHILE_AWAY: Duration = Duration::from_secs(1);
+/// A job waits no longer than this for the store, from when it was due; beyond, each time costs an
+/// attempt, so that its producer hears of it.
+const WAITS_MOST: Duration = Duration::from_secs(600);
 
 /// A job that may be carried out.
 pub(super) struct Checked {
@@ -32,7 +39,8 @@ pub(super) struct Checked {
     pub(super) rule: Arc<Rule>,
     /// Its account.
     pub(super) account: Arc<Account>,
-    due_at: DateTime<Utc>,
+    /// From when on it could run.
+    pub(super) due_at: DateTime<Utc>,
     attempts_made: u32,
 }
 
@@ -88,7 +96,7 @@ pub(super) async fn check(shared: &Shared, job: &Job) -> Result<Checked, Outcome
         Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
             return Err(fail(error.to_string()));
         }
-        Err(error) => return Err(Outcome::Retry(error.to_string())),
+        Err(error) => return Err(store_failed(shared, job.due_at, &error)),
     };
     if automation.user_id != payload.user {
         let user = &payload.user;
@@ -106,7 +114,7 @@ pub(super) async fn check(shared: &Shared, job: &Job) -> Result<Checked, Outcome
             errors.join("; ")
         ))
     })?;
-    let account = account(shared, &automation).await?;
+    let account = account(shared, job.due_at, &automation).await?;
     tell_differences(&job.key, &payload, &automation, &account);
     Ok(Checked {
         key: job.key.clone(),
@@ -119,14 +127,18 @@ pub(super) async fn check(shared: &Shared, job: &Job) -> Result<Checked, Outcome
     })
 }
 
-async fn account(shared: &Shared, automation: &Automation) -> Result<Arc<Account>, Outcome> {
+async fn account(
+    shared: &Shared,
+    due_at: DateTime<Utc>,
+    automation: &Automation,
+) -> Result<Arc<Account>, Outcome> {
     let id = &automation.account_id;
     let stored = match shared.store.account(id.as_str()).await {
         Ok(stored) => stored,
         Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
             return Err(Outcome::Failed(error.to_string()));
         }
-        Err(error) => return Err(Outcome::Retry(error.to_string())),
+        Err(error) => return Err(store_failed(shared, due_at, &error)),
     };
     let name = &stored.name;
     if !stored.is_active {
@@ -144,7 +156,7 @@ async fn account(shared: &Shared, automation: &Automation) -> Result<Arc<Account
         None => match shared.store.credentials(id).await {
             Ok(credentials) => missing(&credentials),
             Err(error @ StoreError::Unavailable { .. }) => {
-                return Err(Outcome::Retry(error.to_string()));
+                return Err(store_failed(shared, due_at, &error));
             }
             Err(error) => return Err(Outcome::Failed(format!("account {name}: {error}"))),
         },
@@ -170,6 +182,40 @@ pub(super) fn not_yet(shared: &Shared, reason: impl Into<String>) -> Outcome {
         Outcome::Later(LOOK_AGAIN)
     } else {
         Outcome::Retry(reason.into())
+    }
+}
+
+/// What becomes of a job that the store fails: while it does not answer the job waits, which costs it
+/// none of its attempts; but not for so long that nobody expects it any more.
+pub(super) fn store_failed(
+    shared: &Shared,
+    due_at: DateTime<Utc>,
+    error: &(impl Display + Silence),
+) -> Outcome {
+    shared.store_failed("jobs", error);
+    let waited = (shared.clock.utc() - due_at).to_std().unwrap_or_default();
+    if error.is_silence() && waited < WAITS_MOST {
+        Outcome::Later(WHILE_AWAY)
+    } else {
+        Outcome::Retry(error.to_string())
+    }
+}
+
+/// What says that the store does not answer, rather than what it answers.
+pub(super) trait Silence {
+    /// Whether it says so.
+    fn is_silence(&self) -> bool;
+}
+
+impl Silence for StoreError {
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Busy { .. })
+    }
+}
+
+impl Silence for JournalError {
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_silence())
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Plan {
 
 /// Makes or takes up a job's plan.
 pub(super) async fn plan(shared: &Shared, checked: &Checked) -> Result<Plan, Outcome> {
-    let retry = |error: JournalError| Outcome::Retry(error.to_string());
+    let retry = |error: JournalError| check::store_failed(shared, checked.due_at, &error);
     let (queue, key) = (&shared.tuning.queue, &checked.key);
     let job = execution::job_key(queue, &key.id, key.added_at);
     let rows = shared.journal.plan_of(&job).await.map_err(retry)?;
@@ -59,12 +59,12 @@ async fn take_up(
         let again = match row.state {
             State::Planned | State::Sending => true,
             // In its place another was carried out, which speaks for both.
-            State::Failed if !fallback && is_replaced(shared, &row).await? => false,
+            State::Failed if !fallback && is_replaced(shared, checked, &row).await? => false,
             State::Failed => shared
                 .journal
                 .plan_anew(id)
                 .await
-                .map_err(|error| Outcome::Retry(error.to_string()))?,
+                .map_err(|error| check::store_failed(shared, checked.due_at, &error))?,
             State::Done | State::Uncertain | State::Skipped => false,
         };
         if again {
@@ -75,10 +75,10 @@ async fn take_up(
     Ok(plan)
 }
 
-async fn is_replaced(shared: &Shared, row: &Execution) -> Result<bool, Outcome> {
+async fn is_replaced(shared: &Shared, checked: &Checked, row: &Execution) -> Result<bool, Outcome> {
     let key = execution::fallback_key(&row.trigger_key);
     let found = shared.journal.plan_of(&row.trigger_key).await;
-    let rows = found.map_err(|error| Outcome::Retry(error.to_string()))?;
+    let rows = found.map_err(|error| check::store_failed(shared, checked.due_at, &error))?;
     Ok(rows.iter().any(|row| row.trigger_key == key))
 }
 
@@ -162,7 +162,7 @@ fn look(shared: &Shared, checked: &Checked) -> Result<Look, Outcome> {
 /// A job for an automation that acts by itself uses its present episode: whichever comes first, the
 /// effect is one.
 async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Outcome> {
-    let retry = |error: JournalError| Outcome::Retry(error.to_string());
+    let retry = |error: JournalError| check::store_failed(shared, checked.due_at, &error);
     let (journal, automation) = (&shared.journal, &checked.automation);
     let (now, version) = (shared.clock.utc(), automation.rule_version);
     let mut plan = Plan {
@@ -176,13 +176,14 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
             continue;
         }
         let id = considered.position;
-        let opened = journal.open_episode(&automation.id, id, version, 1, now);
+        let protects = execution::protects(&checked.rule);
+        let opened = journal.open_episode(&automation.id, id, version, 1, now, protects);
         let episode = match opened.await.map_err(retry)? {
             OpenedEpisode::Armed { episode, from } if from <= now => episode,
             // Armed for the end of the cooldown: what it fired last is what was asked for.
             OpenedEpisode::Armed { from, .. } => {
                 match last_of(shared, checked, id).await.map_err(retry)? {
-                    Some(last) => before(shared, &mut plan, last).await?,
+                    Some(last) => before(shared, checked, &mut plan, last).await?,
                     None => plan.remarks.push(json!({
                         "positionId": id, "status": "skipped", "reason": "cooldown", "until": from,
                     })),
@@ -190,7 +191,7 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
                 continue;
             }
             OpenedEpisode::Fired { execution, .. } => {
-                before(shared, &mut plan, execution).await?;
+                before(shared, checked, &mut plan, execution).await?;
                 continue;
             }
         };
@@ -210,7 +211,9 @@ async fn fire(shared: &Shared, checked: &Checked, look: Look) -> Result<Plan, Ou
                 plan.report_on.push(work.id);
                 plan.works.push(work);
             }
-            FireResult::FiredBefore(execution) => before(shared, &mut plan, execution).await?,
+            FireResult::FiredBefore(execution) => {
+                before(shared, checked, &mut plan, execution).await?
+            }
             limit => plan.remarks.push(limited(shared, checked, id, limit)),
         }
     }
@@ -232,9 +235,14 @@ async fn last_of(
 }
 
 /// The present episode has fired: its execution is waited for, or was carried out already.
-async fn before(shared: &Shared, plan: &mut Plan, id: ExecutionId) -> Result<(), Outcome> {
+async fn before(
+    shared: &Shared,
+    checked: &Checked,
+    plan: &mut Plan,
+    id: ExecutionId,
+) -> Result<(), Outcome> {
     let row = shared.journal.execution(id).await;
-    let row = row.map_err(|error| Outcome::Retry(error.to_string()))?;
+    let row = row.map_err(|error| check::store_failed(shared, checked.due_at, &error))?;
     if row.state.is_final() {
         plan.remarks.push(json!({
             "executionId": id, "positionId": row.position, "action": row.decision.wanted,
@@ -275,14 +283,14 @@ async fn freeze(
     }
     let (now, its) = (shared.clock.utc(), checked.rule.limits());
     let frozen = shared.journal.freeze_plan(job, rows, its, now).await;
-    let results = frozen.map_err(|error| Outcome::Retry(error.to_string()))?;
+    let results = frozen.map_err(|error| check::store_failed(shared, checked.due_at, &error))?;
     for (work, result) in works.into_iter().zip(results) {
         match result {
             FireResult::Fired => {
                 plan.report_on.push(work.id);
                 plan.works.push(work);
             }
-            FireResult::FiredBefore(id) => before(shared, &mut plan, id).await?,
+            FireResult::FiredBefore(id) => before(shared, checked, &mut plan, id).await?,
             limit => plan
                 .remarks
                 .push(limited(shared, checked, work.position, limit)),

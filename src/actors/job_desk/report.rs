@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::shared::Shared;
-use super::check::Checked;
+use super::check::{self, Checked};
 use super::plan::Plan;
 use crate::domain::audit::iso;
 use crate::domain::execution::{State, is_worth_retrying};
@@ -19,7 +19,7 @@ pub(super) async fn outcome(shared: &Shared, checked: &Checked, plan: Plan) -> O
     for id in &plan.report_on {
         match shared.journal.execution(*id).await {
             Ok(row) => rows.push(row),
-            Err(error) => return Outcome::Retry(error.to_string()),
+            Err(error) => return check::store_failed(shared, checked.due_at, &error),
         }
     }
     // What could not be done and was replaced speaks no longer.

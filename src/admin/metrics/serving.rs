@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::page::{Page, label};
 use crate::actors::{Readiness, Shared};
 use crate::admin::report::{QueueReport, Stored, stored};
+use crate::journal::Standing;
 use crate::queue::JobState;
 
 /// A scrape waits no longer for the store or the queue: what they know is left out then.
@@ -13,6 +14,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 pub(super) async fn figures(page: &mut Page, shared: &Shared) {
     actors(page, shared);
     store(page, shared).await;
+    intents(page, shared);
     jobs(page, shared).await;
 }
 
@@ -86,6 +88,52 @@ async fn store(page: &mut Page, shared: &Shared) {
         .flatten()
     {
         executions.is(label("state", state), count as f64);
+    }
+}
+
+/// Nothing where there is no file of intents.
+fn intents(page: &mut Page, shared: &Shared) {
+    let standing = shared.journal.standing();
+    let number = |of: fn(&Standing) -> f64| standing.as_ref().map(of);
+    for (name, help, value) in [
+        (
+            "vigia_intents_degraded_seconds",
+            "For how long the store has not answered what protects; 0 while it does.",
+            number(|told| {
+                let outage = told.outage.as_ref();
+                outage.map_or(0.0, |(lasted, _)| lasted.as_secs_f64())
+            }),
+        ),
+        (
+            "vigia_intents_waiting",
+            "Executions that stand in the file of intents and not in the store.",
+            number(|told| told.waiting as f64),
+        ),
+        (
+            "vigia_intents_oldest_seconds",
+            "For how long the oldest of them does; 0 where none does.",
+            number(|told| told.oldest.unwrap_or_default().as_secs_f64()),
+        ),
+        (
+            "vigia_intents_set_aside",
+            "Executions that stay in the file of intents: the store refuses them for good.",
+            number(|told| told.set_aside as f64),
+        ),
+        (
+            "vigia_intents_bytes",
+            "Bytes that are written of the file of intents.",
+            number(|told| told.filled.0 as f64),
+        ),
+        (
+            "vigia_intents_limit_bytes",
+            "Bytes that it holds before it is written anew.",
+            number(|told| told.filled.1 as f64),
+        ),
+    ] {
+        let gauge = page.gauge(name, help);
+        if let Some(value) = value {
+            gauge.is(vec![], value);
+        }
     }
 }
 

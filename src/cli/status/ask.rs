@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 
+use super::super::waiting::waiting;
 use crate::admin::{Access, Choice, StatusReport};
+use crate::journal::left_in;
 
 /// A service that does not answer within this is in trouble.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -19,8 +21,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn ask(folder: &Path, choice: &Choice) -> Result<StatusReport> {
     let shown = folder.display();
     let Some(access) = Access::read(folder) else {
+        let left = match left_in(folder) {
+            Ok(0) => String::new(),
+            Ok(left) => format!("\n{}", waiting(left)),
+            Err(error) => format!("\n{error}"),
+        };
         bail!(
-            "no service runs on the data folder {shown}: start one with `vigia run`, or name its folder with --data-dir"
+            "no service runs on the data folder {shown}: start one with `vigia run`, or name its folder with --data-dir{left}"
         );
     };
     answer(&access, choice).await.with_context(|| {

@@ -118,6 +118,15 @@ fn margin_guard() -> RuleKind {
     RuleKind::MarginGuard
 }
 
+/// Whether what a rule wants is to keep a position from harm: see [`Decision::is_protective`].
+pub fn protects(rule: &Rule) -> bool {
+    is_protective(rule.kind(), wanted(rule, false))
+}
+
+fn is_protective(rule: RuleKind, wanted: &str) -> bool {
+    rule == RuleKind::MarginGuard || wanted == "close_sl"
+}
+
 impl Decision {
     /// Puts down what a rule saw and wants.
     pub fn of(rule: &Rule, subject: Subject<'_>, seen: Seen) -> Self {
@@ -167,7 +176,7 @@ impl Decision {
     /// Whether it is to keep a position from harm: all that a margin guard wants, and stop-losses. A
     /// kill switch may leave such actions alone.
     pub fn is_protective(&self) -> bool {
-        self.rule == RuleKind::MarginGuard || self.wanted == "close_sl"
+        is_protective(self.rule, &self.wanted)
     }
 
     /// The same sight, for what is done in place of what could not be done.

@@ -18,7 +18,7 @@ use super::units::Sats;
 
 pub use action::{Action, Opening};
 pub use danger::Danger;
-pub use decision::{Decision, Intent, Seen, wanted};
+pub use decision::{Decision, Intent, Seen, protects, wanted};
 pub use last_look::{CLOSE_ROW_AGE, LastLook, REDUCE_ROW_AGE, Sight, last_look, planned};
 pub use reopening::{
     LeftOut, MOST_AGE, MOST_MOVE, Reopening, affordable, ended_by_itself, stops_in_range,

@@ -79,6 +79,7 @@ impl Rest {
             .pool_max_idle_per_host(KEPT_OPEN)
             .local_address(egress)
             .tcp_nodelay(true)
+            .dns_resolver(Arc::new(network.names().clone()))
             .tls_backend_preconfigured(ClientConfig::clone(network.tls()));
         if network.api_url().starts_with("http:") {
             // Unencrypted requests stay on this machine, whatever proxy the environment names.

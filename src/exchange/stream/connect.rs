@@ -3,19 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
-    connect_async_tls_with_config,
-};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::session::Lost;
 use super::{Cause, StreamWindows};
 use crate::exchange::Network;
+use crate::exchange::names::Names;
 use crate::exchange::sockets::SocketPermit;
 
 /// No frame the exchange has reason to send is longer.
@@ -39,13 +37,8 @@ pub(super) async fn connect(
     let (url, egress) = (network.stream_url(), permit.egress());
     let tls = Some(Connector::Rustls(Arc::clone(network.tls())));
     let connecting = async {
-        match egress {
-            None => connect_async_tls_with_config(url, Some(config), true, tls).await,
-            Some(egress) => {
-                let stream = dial(url, egress).await?;
-                client_async_tls_with_config(url, stream, Some(config), tls).await
-            }
-        }
+        let stream = dial(network.names(), url, egress).await?;
+        client_async_tls_with_config(url, stream, Some(config), tls).await
     };
     let answer = timeout(windows.answer_within, connecting).await;
     permit.connected();
@@ -73,8 +66,9 @@ pub(super) async fn connect(
     }
 }
 
-/// Connects from an address of this machine to the first of the host's that can be reached from it.
-async fn dial(url: &str, egress: IpAddr) -> Result<TcpStream, WsError> {
+/// Connects, from an address of this machine where one is given, to the first of the host's that can
+/// be reached.
+async fn dial(names: &Names, url: &str, egress: Option<IpAddr>) -> Result<TcpStream, WsError> {
     let request = url.into_client_request()?;
     let uri = request.uri();
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -84,12 +78,14 @@ async fn dial(url: &str, egress: IpAddr) -> Result<TcpStream, WsError> {
         80
     };
     let port = uri.port_u16().unwrap_or(default);
-    let mut last = std::io::Error::other(format!("{host} has no address that {egress} can reach"));
-    for address in lookup_host((host, port)).await? {
-        if address.is_ipv4() != egress.is_ipv4() {
+    let reached = |egress| format!("{host} has no address that {egress} can reach");
+    let none = egress.map_or_else(|| format!("{host} has no address"), reached);
+    let mut last = std::io::Error::other(none);
+    for ip in names.find(host).await.map_err(std::io::Error::other)? {
+        if egress.is_some_and(|egress| ip.is_ipv4() != egress.is_ipv4()) {
             continue;
         }
-        match dial_one(address, egress).await {
+        match dial_one(SocketAddr::new(ip, port), egress).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
@@ -97,13 +93,15 @@ async fn dial(url: &str, egress: IpAddr) -> Result<TcpStream, WsError> {
     Err(last.into())
 }
 
-async fn dial_one(address: SocketAddr, egress: IpAddr) -> std::io::Result<TcpStream> {
+async fn dial_one(address: SocketAddr, egress: Option<IpAddr>) -> std::io::Result<TcpStream> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
         TcpSocket::new_v6()
     }?;
-    socket.bind(SocketAddr::new(egress, 0))?;
+    if let Some(egress) = egress {
+        socket.bind(SocketAddr::new(egress, 0))?;
+    }
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -8,6 +8,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::super::execution::Execution;
 use super::super::{JournalError, OpenedEpisode};
+use super::attempts::Attempts;
+use super::daily::Daily;
 use super::record::Intent;
 use crate::domain::audit::Entry;
 use crate::domain::execution::{SkipReason, State};
@@ -17,7 +19,7 @@ use crate::domain::rules::Limits;
 
 /// How many armings are kept in memory at most; beyond, the next one begins anew, and what is not
 /// known waits for the store.
-const MOST_ARMINGS: usize = 200_000;
+pub(super) const MOST_ARMINGS: usize = 200_000;
 
 /// Whose word about an execution counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(in crate::journal) struct Kept {
     pub(in crate::journal) version: u64,
     /// Whether the store has not heard of it.
     pub(super) born_here: bool,
+    /// Since when its word is the file's, since the start of the process.
+    pub(super) since: Option<Duration>,
 }
 
 impl Kept {
@@ -52,6 +56,7 @@ impl Kept {
             place: Place::Store,
             version: 0,
             born_here: false,
+            since: None,
         }
     }
 
@@ -63,6 +68,7 @@ impl Kept {
             place: Place::File,
             version: intent.version,
             born_here: false,
+            since: None,
         }
     }
 
@@ -103,9 +109,13 @@ pub(super) struct Outage {
 pub(super) struct Book {
     pub(super) kept: HashMap<ExecutionId, Kept>,
     armings: HashMap<ArmingKey, Armed>,
+    /// Whether what is not among them is not armed in the store either.
+    pub(super) knows_all: bool,
+    /// Attempts to open sockets that the store has not heard of.
+    pub(super) attempts: Attempts,
     pub(super) outage: Option<Outage>,
     version: u64,
-    learned: Learned,
+    pub(super) learned: Learned,
 }
 
 /// What may not act, as the store said when it answered last.
@@ -117,6 +127,8 @@ pub(super) struct Learned {
     pub(super) paused: HashSet<AccountId>,
     /// How often automations have acted on this day.
     pub(super) acted: HashMap<AutomationId, u64>,
+    /// What was done for accounts on this day, and what may be.
+    pub(super) daily: Daily,
     pub(super) on: NaiveDate,
 }
 
@@ -148,8 +160,24 @@ impl Book {
     pub(super) fn arm(&mut self, key: ArmingKey, armed: Armed) {
         if self.armings.len() >= MOST_ARMINGS && !self.armings.contains_key(&key) {
             self.armings.retain(|_, armed| armed.only_here);
+            self.knows_all = false;
         }
         self.armings.insert(key, armed);
+    }
+
+    /// What is armed, or has fired, of a position passes to the one that took its place; what that
+    /// one has fired stands.
+    pub(super) fn inherit(&mut self, from: PositionId, to: PositionId) {
+        let of_it = self.armings.iter().filter(|(key, _)| key.1 == from);
+        let inherited: Vec<_> = of_it
+            .map(|((automation, _, version), armed)| ((automation.clone(), to, *version), *armed))
+            .collect();
+        for (key, armed) in inherited {
+            let stands = self.armed(&key).map(|stands| stands.opened);
+            if !matches!(stands, Some(OpenedEpisode::Fired { .. })) {
+                self.arm(key, armed);
+            }
+        }
     }
 
     /// Episodes that were opened without the store.
@@ -215,8 +243,23 @@ impl Book {
 
     /// How many stand in the file and not in the store.
     pub(super) fn waiting(&self) -> usize {
+        self.all_waiting().count()
+    }
+
+    /// Since when the oldest of them does, since the start of the process.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.all_waiting().filter_map(|kept| kept.since).min()
+    }
+
+    /// How many stay there: the store refuses them for good.
+    pub(super) fn set_aside(&self) -> usize {
+        let aside = |kept: &&Kept| kept.place == Place::Aside;
+        self.kept.values().filter(aside).count()
+    }
+
+    fn all_waiting(&self) -> impl Iterator<Item = &Kept> {
         let waits = |kept: &&Kept| matches!(kept.place, Place::File | Place::Releasing);
-        self.kept.values().filter(waits).count()
+        self.kept.values().filter(waits)
     }
 
     /// One that others may step on.

@@ -6,12 +6,10 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::frame;
+use super::{HALVES, frame};
 
 /// How much is written at once while the file is made.
 const CHUNK: usize = 64 * 1024;
-/// A file has two halves.
-const HALVES: u64 = 2;
 
 /// Where the file of a data folder is, and how many bytes it shall have.
 #[derive(Clone, Debug)]
@@ -51,6 +49,14 @@ impl IntentsFile {
         }
         // Of another size by now, and empty.
         Self::read(make(place)?)
+    }
+
+    /// Reads what stands in the file of somebody else, and leaves it alone.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn look(path: &Path) -> Result<Vec<Vec<u8>>> {
+        Ok(Self::read(File::open(path)?)?.1)
     }
 
     fn read(mut file: File) -> Result<(Self, Vec<Vec<u8>>)> {
@@ -117,6 +123,11 @@ impl IntentsFile {
         self.at = (frame::HEADER + bytes.len()) as u64;
         self.number = number(payloads.len())?;
         Ok(())
+    }
+
+    /// Bytes that are written of the half that counts, and how many it has.
+    pub(super) fn filled(&self) -> (u64, u64) {
+        (self.at, self.half)
     }
 
     fn frames(&self, generation: u64, first: u32, payloads: &[Vec<u8>]) -> Result<Vec<u8>> {

@@ -9,6 +9,7 @@ use super::Intents;
 use super::book::{Armed, ArmingKey, Kept, Place};
 use crate::domain::execution::{Action, SkipReason, State, fallback_key, live_trigger_key};
 use crate::domain::ids::{ExecutionId, PositionId};
+use crate::domain::protection::day_ends;
 use crate::domain::rules::Limits;
 use crate::store::StoreError;
 
@@ -68,6 +69,10 @@ impl Intents {
                 }
                 if let Some(until) = book.limited_until(&new.automation, limits, now) {
                     return Ok((FireResult::LimitReached { until }, vec![]));
+                }
+                if let Some(limit) = book.forbidden(&new, limits, now) {
+                    let until = day_ends(now);
+                    return Ok((FireResult::ProtectionReached { limit, until }, vec![]));
                 }
                 let opened = OpenedEpisode::Fired {
                     episode: new.episode,
@@ -172,8 +177,8 @@ impl Intents {
         self.book().armed(key).is_some_and(|armed| armed.protects)
     }
 
-    /// Arms in memory alone what follows on what has fired; whoever asks has been told that its
-    /// execution has ended.
+    /// Arms in memory alone what follows on what has fired, where whoever asks has been told that its
+    /// execution has ended, and what was never armed.
     pub(in crate::journal) fn arm_here(
         &self,
         key: ArmingKey,
@@ -181,7 +186,19 @@ impl Intents {
         from: DateTime<Utc>,
     ) -> Result<OpenedEpisode, JournalError> {
         let mut book = self.book();
-        let armed = book.armed(&key).ok_or_else(unknown)?;
+        let Some(armed) = book.armed(&key) else {
+            if !book.knows_all || episode != FIRST_EPISODE {
+                return Err(unknown());
+            }
+            let opened = OpenedEpisode::Armed { episode, from };
+            let armed = Armed {
+                opened,
+                protects: true,
+                only_here: true,
+            };
+            book.arm(key, armed);
+            return Ok(opened);
+        };
         match armed.opened {
             OpenedEpisode::Fired {
                 episode: fired,
@@ -200,11 +217,22 @@ impl Intents {
         }
     }
 
-    /// What holds back an execution, as far as is known.
-    pub(in crate::journal) fn held_back(&self, id: ExecutionId) -> Option<SkipReason> {
+    /// What holds back an execution that is to be sent as this action, as far as is known.
+    pub(in crate::journal) fn held_back(
+        &self,
+        id: ExecutionId,
+        action: Action,
+        now: DateTime<Utc>,
+    ) -> Option<SkipReason> {
         let book = self.book();
-        let row = &book.kept.get(&id)?.row;
-        book.held_back(&row.account, &row.automation)
+        let kept = book.kept.get(&id)?;
+        book.held_back(&kept.row.account, &kept.row.automation)
+            .or_else(|| book.exceeded(kept, action, now).map(SkipReason::from))
+    }
+
+    /// A position took another's place, and inherits.
+    pub(in crate::journal) fn succeeded(&self, predecessor: PositionId, successor: PositionId) {
+        self.book().inherit(predecessor, successor);
     }
 
     /// The position in whose place an execution opens another, if it does.
@@ -214,6 +242,9 @@ impl Intents {
         matches!(row.action, Action::Reopen(_)).then_some(row.position)
     }
 }
+
+/// The number of the episode that a position begins with.
+const FIRST_EPISODE: i64 = 1;
 
 /// What is known no more has ended, or is known to nobody.
 fn has_ended(kept: Option<&Kept>) -> bool {

@@ -13,7 +13,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
 use super::super::limits::COUNTED;
 use super::super::{Journal, JournalError, OpenedEpisode};
 use super::book::{Kept, Learned};
-use super::record::Intent;
+use super::record::Left;
 use super::replay::Taken;
 use super::{Intents, Place, is_silence};
 use crate::domain::execution::State;
@@ -37,14 +37,17 @@ impl Journal {
     pub(in crate::journal) async fn take_over_all(
         &self,
         intents: &Intents,
-        waiting: Vec<Intent>,
+        left: Left,
     ) -> Result<(), JournalError> {
-        let count = waiting.len();
-        for intent in waiting {
+        let count = left.intents.len();
+        for intent in left.intents {
             let kept = Kept::waiting(intent);
             if self.take(intents, &kept).await? {
                 crate::failpoint::pass(REPLAYED, "");
             }
+        }
+        for (_, attempt) in left.attempts.waiting() {
+            self.note_late(attempt).await?;
         }
         // One generation without them: what stands in the store is not taken over twice.
         if let Err(error) = intents.0.writer.renew().stands().await {
@@ -53,7 +56,7 @@ impl Journal {
         if count > 0 {
             tracing::warn!(event = "journal.taken_over", count);
         }
-        Ok(())
+        self.know_all(intents).await
     }
 
     /// Looks after the intents, for as long as it is polled. Without a file there is nothing to do.
@@ -105,6 +108,7 @@ impl Journal {
         let switches = self.store.kill_switches().await?.rows;
         let paused = self.store.pauses().await?;
         let paused = paused.into_iter().map(|(account, _)| account).collect();
+        let daily = self.read_daily(intents.0.clock.utc()).await?;
         let begun = today.and_time(NaiveTime::MIN).and_utc();
         let query = Query::select()
             .column(Column::AutomationId)
@@ -134,6 +138,7 @@ impl Journal {
             switches,
             paused,
             acted,
+            daily,
             on: today,
         });
         Ok(())
@@ -162,6 +167,7 @@ impl Journal {
             }
             crate::failpoint::pass(RELEASED, "");
         }
+        self.note_all(intents).await?;
         let only_here = intents.book().only_here();
         for ((automation, position, version), opened) in only_here {
             if let OpenedEpisode::Armed { episode, from } = opened {

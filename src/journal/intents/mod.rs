@@ -29,16 +29,26 @@
 //! the key of another id (of another machine's, which took over without this file) stays: what was
 //! sent from here is written beside it, told loudly, what was not is dropped.
 //!
+//! # What the store has never heard of
+//!
+//! What is armed in the store is read when the file is opened, and followed from then on: only this
+//! process arms. So a position that is met for the first time while the store is away is known not to
+//! be armed, and its first episode is armed in memory; it reaches the store with what fired, or when
+//! that is back. An attempt to open a socket stands in the file, too, before it is made.
+//!
 //! # After a crash
 //!
 //! The file is read and taken over before anything is started. What was `sending` is then proven at
 //! the exchange as any other. What was written and never answered counts as written.
 
+mod attempts;
 mod book;
+mod daily;
 mod file;
 mod firing;
 mod frame;
 mod keep;
+mod known;
 mod record;
 mod replay;
 mod stepping;
@@ -59,7 +69,7 @@ use crate::store::StoreError;
 pub(super) use book::Kept;
 use book::{Armed, ArmingKey, Book, Outage, Place};
 use file::IntentsFile;
-use record::{Intent, Record};
+use record::{Left, Record};
 pub(super) use stepping::Stepped;
 use writer::{NotWritten, Writer};
 
@@ -67,6 +77,8 @@ use writer::{NotWritten, Writer};
 const FILE: &str = "intents";
 /// How soon a step is tried again on an execution that is just given back to the store.
 const SOON: Duration = Duration::from_millis(2);
+/// A file has two halves, of which one counts.
+const HALVES: u64 = 2;
 /// Bytes of a kibibyte.
 const KIB: u64 = 1024;
 
@@ -86,6 +98,27 @@ pub struct Standing {
     pub outage: Option<(Duration, String)>,
     /// Executions that stand in the file and not in the store.
     pub waiting: usize,
+    /// For how long the oldest of them does.
+    pub oldest: Option<Duration>,
+    /// Executions that stay in the file: the store refuses them for good.
+    pub set_aside: usize,
+    /// Bytes that are written of the file, and how many it holds before it is written anew.
+    pub filled: (u64, u64),
+}
+
+/// How many executions stand in the file of a data folder and not in its store; none where there is
+/// no file. The file is left alone.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn left_in(folder: &Path) -> Result<usize, String> {
+    let path = folder.join(FILE);
+    let frames = match IntentsFile::look(&path) {
+        Ok(frames) => frames,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(format!("the file of intents {}: {error}", path.display())),
+    };
+    record::standing(&frames).map(|left| left.intents.len())
 }
 
 /// The handle of the intents; clones share them.
@@ -112,7 +145,7 @@ impl Intents {
         folder: &Path,
         terms: IntentTerms,
         clock: Clock,
-    ) -> Result<(Self, Vec<Intent>), StoreError> {
+    ) -> Result<(Self, Left), StoreError> {
         let place = file::Place {
             path: folder.join(FILE),
             size: terms.kib * KIB,
@@ -129,9 +162,8 @@ impl Intents {
             }
             Err(error) => return Err(unusable(&error)),
         };
-        let waiting = record::standing(&frames).map_err(|error| unusable(&error))?;
-        let version = waiting.last().map_or(0, |intent| intent.version);
-        let book = Arc::new(Mutex::new(Book::from_version(version)));
+        let left = record::standing(&frames).map_err(|error| unusable(&error))?;
+        let book = Arc::new(Mutex::new(Book::from_version(left.version())));
         let of_book = Arc::clone(&book);
         let standing = Box::new(move || payloads(&lock(&of_book)));
         let writer = Writer::start(place.clone(), file, standing).map_err(|e| unusable(&e))?;
@@ -142,7 +174,7 @@ impl Intents {
             clock,
             begun: Notify::new(),
         };
-        Ok((Self(Arc::new(inner)), waiting))
+        Ok((Self(Arc::new(inner)), left))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -161,6 +193,9 @@ impl Intents {
         Standing {
             outage: book.outage.as_ref().map(told),
             waiting: book.waiting(),
+            oldest: book.oldest().map(|since| now.saturating_sub(since)),
+            set_aside: book.set_aside(),
+            filled: self.0.writer.filled(),
         }
     }
 
@@ -288,9 +323,10 @@ fn payloads(book: &Book) -> Vec<Vec<u8>> {
         .filter(|kept| kept.place != Place::Store)
         .collect();
     kept.sort_by_key(|kept| kept.version);
-    kept.into_iter()
-        .map(|kept| Record::Stands(vec![kept.intent()]).payload())
-        .collect()
+    let kept = kept.into_iter();
+    let intents = kept.map(|kept| Record::Stands(vec![kept.intent()]));
+    let records = intents.chain(book.attempts.records());
+    records.map(|record| record.payload()).collect()
 }
 
 /// Whether an error says that the store does not answer, rather than what it answers.

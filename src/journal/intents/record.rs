@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::execution::Execution;
+use super::attempts::Attempts;
 use crate::domain::audit::Entry;
 use crate::domain::execution::State;
 use crate::domain::ids::ExecutionId;
+use crate::store::SocketAttempt;
 
 /// An execution as it stands, and what else its row is to be written with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,30 @@ pub(super) enum Record {
     Stands(Vec<Intent>),
     /// What this version said stands in the journal: from here on the journal's word counts.
     Released(ExecutionId, u64),
+    /// A socket is about to be opened, and the store has not heard of it.
+    Attempted(u64, SocketAttempt),
+    /// The store has heard of all such up to this one.
+    Noted(u64),
+}
+
+/// What stands in the file and not in the store.
+#[derive(Debug, Default)]
+pub(in crate::journal) struct Left {
+    /// Executions, the oldest first.
+    pub(super) intents: Vec<Intent>,
+    /// Attempts to open sockets.
+    pub(super) attempts: Attempts,
+}
+
+impl Left {
+    /// The highest version in it.
+    pub(super) fn version(&self) -> u64 {
+        let intents = self.intents.iter().map(|intent| intent.version);
+        intents
+            .chain(self.attempts.last())
+            .max()
+            .unwrap_or_default()
+    }
 }
 
 impl Record {
@@ -37,11 +63,12 @@ impl Record {
     }
 }
 
-/// What stands in the file and not in the journal, the oldest first.
+/// What stands in the file and not in the store.
 ///
 /// # Errors
 /// The number of the first frame that cannot be read, and why.
-pub(super) fn standing(frames: &[Vec<u8>]) -> Result<Vec<Intent>, String> {
+pub(super) fn standing(frames: &[Vec<u8>]) -> Result<Left, String> {
+    let mut attempts = Attempts::default();
     let mut standing: HashMap<ExecutionId, Intent> = HashMap::new();
     for (number, frame) in frames.iter().enumerate() {
         let record = serde_json::from_slice(frame)
@@ -61,11 +88,16 @@ pub(super) fn standing(frames: &[Vec<u8>]) -> Result<Vec<Intent>, String> {
                     standing.remove(&id);
                 }
             }
+            Record::Attempted(version, attempt) => attempts.add(version, attempt),
+            Record::Noted(version) => attempts.noted(version),
         }
     }
     let mut standing: Vec<_> = standing.into_values().collect();
     standing.sort_by_key(|intent| intent.version);
-    Ok(without_the_superseded(standing))
+    Ok(Left {
+        intents: without_the_superseded(standing),
+        attempts,
+    })
 }
 
 /// An intent whose writing took too long was given up, before anything was sent; its trigger has

@@ -39,6 +39,7 @@ impl Intents {
             };
             let adopted = next.place == Place::Store;
             next.version = version;
+            next.since.get_or_insert(self.0.clock.mono());
             if next.place != Place::Aside {
                 next.place = Place::File;
             }
@@ -100,6 +101,7 @@ impl Intents {
                 let adopted = kept.place == Place::Store;
                 kept.version = version;
                 kept.place = Place::File;
+                kept.since.get_or_insert(self.0.clock.mono());
                 intents.push(kept.intent());
                 count(&mut book, adopted);
             }
@@ -146,6 +148,7 @@ impl Intents {
             Ok(()) => {
                 kept.place = Place::Store;
                 kept.born_here = false;
+                kept.since = None;
                 Ok(true)
             }
             Err(error) => {

@@ -2,6 +2,8 @@
 //! Nobody else waits for the disk.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -51,7 +53,25 @@ struct Order {
 
 /// The handle of the thread, which ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Writer(SyncSender<Order>);
+pub(super) struct Writer {
+    orders: SyncSender<Order>,
+    filled: Arc<Filled>,
+}
+
+/// How full the file is, in bytes, for whoever looks.
+#[derive(Debug, Default)]
+struct Filled {
+    used: AtomicU64,
+    room: AtomicU64,
+}
+
+impl Filled {
+    fn note(&self, file: &IntentsFile) {
+        let (used, room) = file.filled();
+        self.used.store(used, Ordering::Relaxed);
+        self.room.store(room, Ordering::Relaxed);
+    }
+}
 
 impl Writer {
     /// Starts the thread on an open file, or on one that is to be made when it can be.
@@ -64,15 +84,29 @@ impl Writer {
         standing: Standing,
     ) -> std::io::Result<Self> {
         let (sender, orders) = sync_channel(QUEUE);
+        let filled = Arc::new(Filled::default());
+        if let Some(file) = &file {
+            filled.note(file);
+        }
         let desk = Desk {
             place,
             file,
             standing,
+            filled: Arc::clone(&filled),
         };
         std::thread::Builder::new()
             .name("intents".to_owned())
             .spawn(move || desk.serve(&orders))?;
-        Ok(Self(sender))
+        Ok(Self {
+            orders: sender,
+            filled,
+        })
+    }
+
+    /// Bytes that are written, and how many there are for them; none of a file that is not there.
+    pub(super) fn filled(&self) -> (u64, u64) {
+        let read = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
+        (read(&self.filled.used), read(&self.filled.room))
     }
 
     /// Hands a frame over; frames are written in this order.
@@ -87,7 +121,7 @@ impl Writer {
 
     fn order(&self, payload: Option<Vec<u8>>) -> Written {
         let (written, answer) = oneshot::channel();
-        let taken = self.0.try_send(Order { payload, written });
+        let taken = self.orders.try_send(Order { payload, written });
         Written(taken.is_ok().then_some(answer))
     }
 }
@@ -96,6 +130,7 @@ struct Desk {
     place: Place,
     file: Option<IntentsFile>,
     standing: Standing,
+    filled: Arc<Filled>,
 }
 
 impl Desk {
@@ -123,6 +158,9 @@ impl Desk {
 
     fn write(&mut self, payloads: &[Vec<u8>], renews: bool) -> Result<(), NotWritten> {
         let written = self.try_write(payloads, renews);
+        if let Some(file) = &self.file {
+            self.filled.note(file);
+        }
         written.map_err(|error| NotWritten(error.to_string()))
     }
 

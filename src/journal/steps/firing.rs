@@ -46,8 +46,9 @@ impl Journal {
     /// before it has fired and its execution has ended. Otherwise nothing is written; either way the
     /// answer is what stands now.
     ///
-    /// Where the store does not answer, what is armed already, and the next episode of what has fired
-    /// and protects, is armed in memory alone: should the process end, the next one arms it anew.
+    /// Where the store does not answer and the rule `protects`, it is armed in memory alone: what is
+    /// armed already, the next episode of what has fired, and the first of a position that nobody has
+    /// met before. Should the process end, the next one arms it anew.
     ///
     /// # Errors
     /// [`StoreError::NotFound`](crate::store::StoreError::NotFound) for an automation that was removed,
@@ -61,6 +62,7 @@ impl Journal {
         rule_version: i64,
         episode: i64,
         from: DateTime<Utc>,
+        protects: bool,
     ) -> Result<OpenedEpisode, JournalError> {
         let stored = async |journal: &Self| {
             let opening =
@@ -71,9 +73,9 @@ impl Journal {
             return stored(self).await;
         };
         let key = (automation.clone(), position, rule_version);
-        let protects = intents.protects(&key);
         if !(protects && intents.is_outage()) {
-            let opened = match protects {
+            // Many first episodes are opened at once, at the start; what has fired is in danger.
+            let opened = match protects && intents.protects(&key) {
                 true => stored(&self.hurried(intents)).await,
                 false => stored(self).await,
             };

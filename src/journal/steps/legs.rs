@@ -62,16 +62,29 @@ impl Journal {
         now: DateTime<Utc>,
     ) -> Result<Option<PositionId>, JournalError> {
         let Some(intents) = self.minding(execution) else {
-            return self.stored_succeed(execution, successor, now).await;
+            let succeeded = self.stored_succeed(execution, successor, now).await;
+            if let (Ok(Some(predecessor)), Some(intents)) = (&succeeded, &self.intents) {
+                intents.succeeded(*predecessor, successor);
+            }
+            return succeeded;
         };
         if intents.asks_store(execution).await {
             let hurried = self.hurried(intents);
             match hurried.stored_succeed(execution, successor, now).await {
                 Err(error) if is_silence(&error) => intents.begin_outage(&error),
-                answered => return answered,
+                answered => {
+                    if let Ok(Some(predecessor)) = answered {
+                        intents.succeeded(predecessor, successor);
+                    }
+                    return answered;
+                }
             }
         }
-        Ok(intents.reopened_by(execution))
+        let predecessor = intents.reopened_by(execution);
+        if let Some(predecessor) = predecessor {
+            intents.succeeded(predecessor, successor);
+        }
+        Ok(predecessor)
     }
 
     /// Writes down that an execution could not be carried out, and the execution that is carried

@@ -27,8 +27,8 @@ impl Journal {
         terms: IntentTerms,
         clock: Clock,
     ) -> Result<Self, JournalError> {
-        let (intents, waiting) = Intents::open(folder, terms, clock)?;
-        self.take_over_all(&intents, waiting).await?;
+        let (intents, left) = Intents::open(folder, terms, clock)?;
+        self.take_over_all(&intents, left).await?;
         Ok(Self {
             intents: Some(intents),
             has_intents: true,
@@ -159,7 +159,7 @@ impl Journal {
             }
         }
         self.may_send(action)?;
-        let held_back = intents.held_back(id);
+        let held_back = intents.held_back(id, action, now);
         intents
             .step(id, action.closes(), |kept| {
                 Ok(match kept.row.state {

@@ -103,17 +103,6 @@ async fn an_episode_that_was_armed_without_the_store_is_armed_in_it_when_it_is_b
         from: at(10),
     };
     assert_eq!(scene.open(1, 2).await, armed);
-    // Of a position that nobody has armed, nothing is known.
-    let id = &scene.set.automation.id;
-    let hurried = scene
-        .journal
-        .hurried(scene.journal.intents.as_ref().unwrap());
-    assert!(
-        hurried
-            .open_episode(id, position(9), 1, 1, at(10))
-            .await
-            .is_err()
-    );
     lock.release().await;
     scene.recover().await.unwrap();
     assert_eq!(scene.set.open(1, 2).await, armed);

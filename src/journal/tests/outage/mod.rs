@@ -3,6 +3,7 @@
 mod held;
 mod late;
 mod left;
+mod unheard;
 
 use std::path::Path;
 
@@ -61,7 +62,7 @@ impl Scene {
         let id = &self.set.automation.id;
         let opened = self
             .journal
-            .open_episode(id, position(n), 1, episode, at(10));
+            .open_episode(id, position(n), 1, episode, at(10), true);
         opened.await.unwrap()
     }
 
