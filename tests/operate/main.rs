@@ -35,6 +35,7 @@ mod receiver;
 mod restart;
 mod rotation;
 mod scrape;
+mod secrets;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
 mod server;
