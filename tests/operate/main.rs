@@ -8,6 +8,7 @@ mod audit;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
+mod booted;
 mod desk;
 mod doors;
 mod ending;
