@@ -9,6 +9,7 @@ mod audit;
 #[path = "../crash/books.rs"]
 mod books;
 mod booted;
+mod container;
 mod desk;
 mod doors;
 mod ending;
