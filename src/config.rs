@@ -3,6 +3,7 @@
 //! `config/default.toml` holds and explains all keys; a file given with `--config` is laid over it,
 //! then the environment.
 
+mod files;
 mod layers;
 mod notify;
 mod queue;
@@ -33,6 +34,8 @@ pub use tuning::Tuning;
 
 /// The master key's file, in the data folder or among a service manager's credentials.
 const KEY_FILE: &str = "master.key";
+/// Names the file with the password that the address of the database does without.
+const DATABASE_PASSWORD_FILE: &str = "DATABASE_PASSWORD_FILE";
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// A file of intents of this size holds a handful, in KiB.
@@ -106,9 +109,10 @@ pub fn process_environment(name: &str) -> Option<String> {
 }
 
 /// Environment variables and the keys they replace.
-const FROM_ENVIRONMENT: [(&str, &[&str]); 8] = [
+const FROM_ENVIRONMENT: [(&str, &[&str]); 9] = [
     ("VIGIA_DATA_DIR", &["data_dir"]),
     ("DATABASE_URL", &["store", "url"]),
+    ("VIGIA_QUEUE_BACKEND", &["queue", "backend"]),
     ("REDIS_URL", &["queue", "redis_url"]),
     ("VIGIA_KEY_FILE", &["vault", "key_file"]),
     ("VIGIA_WEBHOOK_URL", &["notify", "url"]),
@@ -137,7 +141,7 @@ impl Settings {
             lay_over(&mut table, parse(&source, &text)?);
         }
         for (name, keys) in FROM_ENVIRONMENT {
-            if let Some(value) = (environment.0)(name) {
+            if let Some(value) = files::value(name, &keys.join("."), environment)? {
                 set(&mut table, keys, value);
             }
         }
@@ -151,6 +155,14 @@ impl Settings {
                 problem,
             }
         })?;
+        if let Some(password) = files::content(DATABASE_PASSWORD_FILE, "store.url", environment)? {
+            let url = files::with_password(&settings.store.url, &password);
+            settings.store.url = url.map_err(|problem| ConfigError::Key {
+                path: DATABASE_PASSWORD_FILE.to_owned(),
+                key: "store.url".to_owned(),
+                problem,
+            })?;
+        }
         settings.check(&source)?;
         let handed_over = handed_over.map(|folder| folder.join(KEY_FILE));
         if let (true, Some(file)) = (settings.vault.key_file.as_os_str().is_empty(), handed_over)

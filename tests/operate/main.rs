@@ -8,8 +8,10 @@ mod audit;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
+mod booted;
 mod by_hand;
 mod complaints;
+mod container;
 mod desk;
 mod doors;
 mod ending;
@@ -42,6 +44,7 @@ mod receiver;
 mod restart;
 mod rotation;
 mod scrape;
+mod secrets;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../postgres/server.rs"]
 mod server;

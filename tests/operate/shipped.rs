@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::booted::page::commands;
 use crate::watchman::vigia;
 
 /// What `systemd-analyze security` may find at most, in tenths: 0 is safest, 100 is no protection.
@@ -201,6 +202,44 @@ fn the_composition_waits_for_its_servers_and_gives_executions_their_time() {
     }
     // The image asks the service itself; nothing here may ask less.
     assert_eq!(of("services/vigia/healthcheck"), "");
-    let passwords = text("compose.yaml").matches("POSTGRES_PASSWORD:?").count();
-    assert!(passwords >= 2, "no password is written down, none is empty");
+    // The password stands in a file that both read, and nowhere else.
+    let secret = "/run/secrets/database_password";
+    for of_service in [
+        "vigia/environment/DATABASE_PASSWORD_FILE",
+        "postgres/environment/POSTGRES_PASSWORD_FILE",
+    ] {
+        assert_eq!(of(&format!("services/{of_service}")), secret);
+    }
+    for service in ["vigia", "postgres"] {
+        let secrets = of(&format!("services/{service}/secrets"));
+        assert_eq!(secrets, "[database_password]");
+    }
+    // It waits for jobs where the composition has a place for them.
+    assert_eq!(
+        of("services/vigia/environment/VIGIA_QUEUE_BACKEND"),
+        "redis"
+    );
+    let file = of("secrets/database_password/file");
+    let ignored = text(".gitignore");
+    let folder = Path::new(file.trim_start_matches("./")).parent().unwrap();
+    let line = format!("/{}", folder.display());
+    assert!(ignored.lines().any(|ignored| ignored == line), "{file}");
+    let address = of("services/vigia/environment/DATABASE_URL");
+    assert!(
+        !address.contains("${") && !address.contains(":@"),
+        "{address}"
+    );
+}
+
+/// The head of the composition and the page say the same.
+#[test]
+fn the_composition_and_the_page_give_the_same_commands() {
+    let page = commands(&text("docs/operating.md"), "### Container");
+    let head = text("compose.yaml");
+    let head = head.lines().take_while(|line| line.starts_with('#'));
+    let commands_of_head: Vec<_> = head
+        .filter_map(|line| line.strip_prefix("#   "))
+        .map(|line| line.split("  #").next().unwrap().trim())
+        .collect();
+    assert_eq!(page.lines().collect::<Vec<_>>(), commands_of_head);
 }

@@ -125,6 +125,19 @@ impl Server {
         self.end(Signal::QUIT);
     }
 
+    /// From now on it asks for this password, of letters and digits, of whoever comes.
+    #[allow(dead_code, reason = "not every test that has a server needs it")]
+    pub fn demand_password(&self, password: &str) {
+        let mut asking = self.command("psql");
+        asking.args(["--quiet", "--dbname", &self.url(), "--command"]);
+        asking.arg(format!("ALTER ROLE {USER} PASSWORD '{password}'"));
+        assert!(asking.status().unwrap().success());
+        let rule = "host all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(self.data().join("pg_hba.conf"), rule).unwrap();
+        let process = self.process.as_ref().expect("it runs");
+        kill_process(Pid::from_child(process), Signal::HUP).unwrap();
+    }
+
     /// Lets it speak TLS too, under a certificate for this machine's address; returns the file of
     /// the authority that made that.
     #[allow(dead_code, reason = "not every test that has a server needs it")]
