@@ -190,7 +190,10 @@ impl Stage {
     /// dies, so that recovering the write-ahead log is the service's own work.
     pub async fn store(&self) -> Store {
         let vault = app::open_vault(&self.settings).unwrap();
-        app::open_store(&self.settings, Some(vault)).await.unwrap()
+        // However little patience the service is to have.
+        let mut patient = self.settings.clone();
+        patient.store.timeout_ms = patient.store.timeout_ms.max(Windows::default().store_ms);
+        app::open_store(&patient, Some(vault)).await.unwrap()
     }
 
     /// An account at the exchange, with its owner.

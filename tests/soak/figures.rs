@@ -35,70 +35,108 @@ impl Sample {
     }
 }
 
-/// The middle of each stretch of this length: what is held at rest, whatever a moment's faults add.
-pub fn at_rest(samples: &[Sample], stretch: Duration) -> Vec<Sample> {
-    let number = |sample: &Sample| sample.at.as_millis() / stretch.as_millis();
-    let median = |of: &[Sample], value: fn(&Sample) -> f64| {
-        let mut values: Vec<_> = of.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
+/// What was held in a stretch of time.
+pub struct Stretch {
+    pub at: Duration,
+    /// Memory of its own, KiB, in the middle of it.
+    pub memory: f64,
+    /// Files, as [`Sample::files`], that were open all the time but for a tenth.
+    pub files: f64,
+    /// The most so far that were open at once.
+    pub most: f64,
+    pub sockets: usize,
+}
+
+/// What was held in stretches of this length.
+pub fn stretches(samples: &[Sample], length: Duration) -> Vec<Stretch> {
+    let number = |sample: &Sample| sample.at.as_millis() / length.as_millis();
+    let mut most = 0.0_f64;
+    let stretch = |of: &[Sample]| {
+        let memory = sorted(of, |sample| sample.memory);
+        let files = sorted(of, |sample| sample.files);
+        let middle = of[of.len() / 2];
+        most = files.iter().fold(most, |most, open| most.max(*open));
+        Stretch {
+            at: middle.at,
+            memory: memory[memory.len() / 2],
+            files: files[files.len() / 10],
+            most,
+            sockets: middle.sockets,
+        }
     };
-    let stretches = samples.chunk_by(|one, next| number(one) == number(next));
-    stretches
-        .map(|of| Sample {
-            memory: median(of, |sample| sample.memory),
-            files: median(of, |sample| sample.files),
-            ..of[of.len() / 2]
-        })
+    samples
+        .chunk_by(|one, next| number(one) == number(next))
+        .map(stretch)
         .collect()
 }
 
-/// By how much a value grows in a minute, by least squares.
-pub fn slope(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
-    let count = samples.len() as f64;
-    let minutes = |sample: &Sample| sample.at.as_secs_f64() / 60.0;
-    let mean = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
-    let (mean_at, mean_value) = (mean(&minutes), mean(&value));
-    let (mut above, mut below) = (0.0, 0.0);
-    for sample in samples {
-        let away = minutes(sample) - mean_at;
-        above += away * (value(sample) - mean_value);
-        below += away * away;
+fn sorted(samples: &[Sample], value: fn(&Sample) -> f64) -> Vec<f64> {
+    let mut values: Vec<_> = samples.iter().map(value).collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// By how many KiB memory grew in a minute. The C library keeps what the most requests at once needed,
+/// for the next time, and how many there are is a matter of how slowly the exchange answers: time in
+/// which there were more than ever before is left out, unless all of it is such.
+pub fn growth(stretches: &[Stretch]) -> f64 {
+    let (mut grown, mut minutes) = (0.0, 0.0);
+    for of in stretches.windows(3) {
+        let [before, from, to] = of else { continue };
+        if to.most <= before.most {
+            grown += to.memory - from.memory;
+            minutes += (to.at - from.at).as_secs_f64() / 60.0;
+        }
     }
-    if below == 0.0 { 0.0 } else { above / below }
+    match stretches {
+        _ if minutes > 0.0 => grown / minutes,
+        [first, .., last] => {
+            (last.memory - first.memory) / (last.at - first.at).as_secs_f64() * 60.0
+        }
+        _ => 0.0,
+    }
 }
 
 #[cfg(test)]
-fn sample(second: u64, memory: f64, files: f64) -> Sample {
-    Sample {
-        at: Duration::from_secs(second),
-        memory,
-        files,
-        sockets: 0,
-    }
+fn held(memory: impl Fn(u64) -> f64, files: impl Fn(u64) -> f64) -> Vec<Stretch> {
+    let samples: Vec<_> = (0..120)
+        .map(|second| Sample {
+            at: Duration::from_secs(second),
+            memory: memory(second),
+            files: files(second),
+            sockets: 0,
+        })
+        .collect();
+    stretches(&samples, Duration::from_secs(20))
+}
+
+#[cfg(test)]
+fn bursts(second: u64) -> f64 {
+    if second % 20 < 15 { 107.0 } else { 7.0 }
 }
 
 #[test]
-fn a_slope_is_what_is_added_in_a_minute() {
-    let samples: Vec<_> = (0..10)
-        .map(|n| sample(n * 6, 1000.0 + 12.0 * n as f64, 7.0))
-        .collect();
-    assert!((slope(&samples, |sample| sample.memory) - 120.0).abs() < 1e-6);
-    assert!(slope(&samples, |sample| sample.files).abs() < 1e-6);
+fn memory_that_grows_is_seen_beside_bursts_of_requests() {
+    let leaks = |second| 10_000.0 + 20.0 * second as f64;
+    assert!((growth(&held(leaks, bursts)) - 1200.0).abs() < 1e-6);
+    assert!(growth(&held(|_| 10_000.0, bursts)).abs() < 1e-6);
+    // Where each burst is greater than all before, everything counts.
+    let ever_more = held(leaks, |second| second as f64);
+    assert!((growth(&ever_more) - 1200.0).abs() < 1e-6);
 }
 
 #[test]
-fn what_is_held_for_a_moment_is_not_held_at_rest_and_what_stays_is() {
-    let burst = |second: u64| if second % 20 < 5 { 200.0 } else { 7.0 };
-    let samples: Vec<_> = (0..60)
-        .map(|second| sample(second, 1.0, burst(second)))
-        .collect();
-    let rest = at_rest(&samples, Duration::from_secs(20));
-    let files: Vec<_> = rest.iter().map(|sample| sample.files).collect();
-    assert_eq!(files, [7.0; 3]);
-    let leaking: Vec<_> = (0..60)
-        .map(|second| sample(second, 1.0, second as f64))
-        .collect();
-    let rest = at_rest(&leaking, Duration::from_secs(20));
-    assert!((slope(&rest, |sample| sample.files) - 60.0).abs() < 1e-6);
+fn what_the_greatest_burst_needed_is_no_growth() {
+    let greatest = |second: u64| if second == 65 { 300.0 } else { bursts(second) };
+    let memory = |second| if second >= 65 { 16_000.0 } else { 10_000.0 };
+    assert!(growth(&held(memory, greatest)).abs() < 1e-6);
+}
+
+#[test]
+fn files_that_stay_open_are_seen_beside_bursts_of_requests() {
+    let files: Vec<_> = held(|_| 0.0, bursts).iter().map(|one| one.files).collect();
+    assert_eq!(files, [7.0; 6]);
+    let leaks = |second: u64| bursts(second) + (second / 20) as f64;
+    let files: Vec<_> = held(|_| 0.0, leaks).iter().map(|one| one.files).collect();
+    assert_eq!(files, [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]);
 }

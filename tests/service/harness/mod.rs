@@ -180,6 +180,14 @@ impl Stage {
     /// Ends the story: every effect at the exchange has its one execution and its one audit entry,
     /// the service stops in time, and nothing of it runs on.
     pub async fn end(mut self) {
+        let shared = std::sync::Arc::clone(&self.app().shared);
+        // What was done while the store was slow is in the file of intents until it has been taken over.
+        self.until("the store knows all that was done", || {
+            let standing = shared.journal.standing();
+            standing.is_none_or(|told| told.outage.is_none() && told.waiting == 0)
+        })
+        .await;
+        drop(shared);
         for trader in self.traders.clone() {
             self.account_for(&trader).await;
         }
@@ -212,7 +220,7 @@ impl Stage {
             (done, legs),
             (audit, effects.len()),
             "{}: executions done and their legs, audit entries and effects at the exchange: \
-             {effects:#?}",
+             {effects:#?}\n{rows:#?}",
             trader.name
         );
     }
