@@ -1,6 +1,8 @@
 //! Ending an execution: with an audit entry in the same transaction if it was done, with a reason
 //! and the evidence otherwise.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 use sea_orm::{
@@ -9,7 +11,7 @@ use sea_orm::{
 };
 use serde_json::Value;
 
-use super::aftermath::Paused;
+use super::aftermath::{Aftermath, Paused};
 use super::sending::{found, refused};
 use super::{Journal, JournalError, succession};
 use crate::domain::audit::Entry;
@@ -17,7 +19,7 @@ use crate::domain::execution::{SkipReason, State};
 use crate::domain::ids::ExecutionId;
 use crate::store::entity::audit;
 use crate::store::entity::execution::{Column, Entity};
-use crate::store::{Kind, StoreError};
+use crate::store::{Kind, StoreError, Turn};
 
 /// What writing down a success came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,32 +52,24 @@ impl Journal {
         entry: Entry,
         now: DateTime<Utc>,
     ) -> Result<Done, JournalError> {
-        let result = outcome.clone();
-        let update = self
-            .step(id, State::Done)
-            .value(Column::Outcome, outcome)
-            .value(Column::Reason, None::<String>)
-            .value(Column::FinishedAt, now)
-            .returning(Query::returning().column(Column::AccountId))
-            .to_owned();
-        let aftermath = self.aftermath();
+        let recording = Arc::new(Recording {
+            update: self
+                .step(id, State::Done)
+                .value(Column::Outcome, outcome.clone())
+                .value(Column::Reason, None::<String>)
+                .value(Column::FinishedAt, now)
+                .returning(Query::returning().column(Column::AccountId))
+                .to_owned(),
+            id,
+            outcome,
+            entry,
+            aftermath: self.aftermath(),
+            now,
+        });
         self.store
-            .write(Kind::Several, move |db| {
-                Box::pin(async move {
-                    let rows = db.query_all(&update).await?;
-                    let Some(row) = rows.first() else {
-                        return match refused(db, id, State::Done).await {
-                            JournalError::WrongState {
-                                found: State::Done, ..
-                            } => Ok(Done::AlreadyDone),
-                            error => Err(error),
-                        };
-                    };
-                    succession::of_outcome(db, id, &result, now).await?;
-                    write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
-                    aftermath.of(db, id, now).await?;
-                    Ok(Done::Recorded)
-                })
+            .write_again(Turn::Other, Kind::Several, move |db| {
+                let recording = Arc::clone(&recording);
+                Box::pin(async move { recording.write(db).await })
             })
             .await
     }
@@ -208,6 +202,36 @@ impl Journal {
                 })
             })
             .await
+    }
+}
+
+/// The writing down of a success.
+struct Recording {
+    update: UpdateStatement,
+    id: ExecutionId,
+    outcome: Value,
+    entry: Entry,
+    aftermath: Aftermath,
+    now: DateTime<Utc>,
+}
+
+impl Recording {
+    async fn write(&self, db: &DatabaseExecutor<'_>) -> Result<Done, JournalError> {
+        let (id, now) = (self.id, self.now);
+        let rows = db.query_all(&self.update).await?;
+        let Some(row) = rows.first() else {
+            return match refused(db, id, State::Done).await {
+                JournalError::WrongState {
+                    found: State::Done, ..
+                } => Ok(Done::AlreadyDone),
+                error => Err(error),
+            };
+        };
+        let account: String = row.try_get("", "account_id")?;
+        succession::of_outcome(db, id, &self.outcome, now).await?;
+        write_entry(db, id, account.clone(), self.entry.clone()).await?;
+        self.aftermath.of_done(db, id, &account, now).await?;
+        Ok(Done::Recorded)
     }
 }
 

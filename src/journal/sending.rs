@@ -1,10 +1,10 @@
 //! Letting an execution out: `sending` is durable before the request leaves, and only the owner of
 //! the latest epoch gets it.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{
-    Expr, ExprTrait, LockType, Query, SelectStatement, UnionType, UpdateStatement,
-};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, UpdateStatement};
 use sea_orm::{ConnectionTrait, DatabaseExecutor, EntityTrait};
 
 use super::execution::{Columns, TABLE};
@@ -14,7 +14,7 @@ use crate::domain::ids::ExecutionId;
 use crate::domain::protection::Protections;
 use crate::store::entity::execution::{Column, Entity, Model};
 use crate::store::entity::{account, automation, owner};
-use crate::store::{Epoch, Kind, StoreError, TRADING, held_back, paused};
+use crate::store::{Acting, Epoch, Kind, StoreError, TRADING, Turn, held_back, paused};
 
 /// Whether an execution may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,32 +56,22 @@ impl Journal {
         before: Option<Before>,
         now: DateTime<Utc>,
     ) -> Result<Began, JournalError> {
-        let epoch = self.epoch;
-        let protections = self.protections;
-        let mut update = let_out(id, action, before, epoch, now)?;
-        update.and_where(protections::allow(protections, action, now));
         if !self.goes_in_doubt(action) {
             self.check_lease()?;
         }
+        let letting_out = Arc::new(LettingOut {
+            id,
+            action,
+            before,
+            epoch: self.epoch,
+            protections: self.protections,
+            now,
+        });
         let began = self
             .store
-            .write(Kind::One, move |db| {
-                Box::pin(async move {
-                    // All rows: a statement that returns is durable only when it has run to its end.
-                    let rows = db.query_all(&update).await?;
-                    let Some(row) = rows.first() else {
-                        let refusal = why_not(db, id, epoch).await?;
-                        let refusal = match refusal {
-                            Some(refusal) => refusal,
-                            None => over_limit(db, protections, id, action, now).await?,
-                        };
-                        return Ok(Began::Refused(refusal));
-                    };
-                    let attempts: i32 = row.try_get("", "attempts")?;
-                    Ok(Began::Sending {
-                        attempt: attempts.unsigned_abs(),
-                    })
-                })
+            .write_again(Turn::LetOut, Kind::One, move |db| {
+                let letting_out = Arc::clone(&letting_out);
+                Box::pin(async move { letting_out.write(db).await })
             })
             .await;
         // The answer may have come late, as to a process that was stopped meanwhile.
@@ -159,35 +149,71 @@ pub(super) fn leads(from: State, to: State) -> bool {
     from != State::Uncertain && from.may_become(to)
 }
 
-fn let_out(
+/// The letting out of an execution.
+struct LettingOut {
     id: ExecutionId,
     action: Action,
     before: Option<Before>,
     epoch: Epoch,
+    protections: Protections,
     now: DateTime<Utc>,
-) -> Result<UpdateStatement, StoreError> {
-    let json = |value: Result<serde_json::Value, serde_json::Error>| {
-        value.map_err(|error| StoreError::Refused(format!("cannot be stored as JSON: {error}")))
-    };
-    let before = before.map(|before| json(serde_json::to_value(before)));
-    Ok(Query::update()
-        .table(Entity)
-        .value(Column::State, State::Sending.as_str())
-        .value(Column::Action, json(serde_json::to_value(action))?)
-        .value(Column::Before, before.transpose()?)
-        .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
-        .value(Column::Epoch, epoch.0)
-        .value(Column::SendingAt, now)
-        .value(Column::AddedSats, action.added().map(|sats| sats.0))
-        .and_where(Expr::col(Column::Id).eq(id.to_string()))
-        .and_where(Expr::col(Column::State).eq(State::Planned.as_str()))
-        .and_where(Expr::exists(owns(epoch)))
-        .and_where(Expr::exists(automation_acts()))
-        .and_where(Expr::exists(account_acts()))
-        .and_where(Expr::exists(paused()).not())
-        .and_where(Expr::exists(held_back()).not())
-        .returning(Query::returning().column(Column::Attempts))
-        .to_owned())
+}
+
+impl LettingOut {
+    async fn write(&self, db: &DatabaseExecutor<'_>) -> Result<Began, JournalError> {
+        // All rows: a statement that returns is durable only when it has run to its end.
+        let rows = db.query_all(&self.statement()?).await?;
+        let Some(row) = rows.first() else {
+            let refusal = match why_not(db, self.id, self.epoch).await? {
+                Some(refusal) => refusal,
+                None => self.over_limit(db).await?,
+            };
+            return Ok(Began::Refused(refusal));
+        };
+        let attempts: i32 = row.try_get("", "attempts")?;
+        Ok(Began::Sending {
+            attempt: attempts.unsigned_abs(),
+        })
+    }
+
+    fn statement(&self) -> Result<UpdateStatement, StoreError> {
+        let json = |value: Result<serde_json::Value, serde_json::Error>| {
+            value.map_err(|error| StoreError::Refused(format!("cannot be stored as JSON: {error}")))
+        };
+        let before = self.before.map(|before| json(serde_json::to_value(before)));
+        let its = Acting::its();
+        Ok(Query::update()
+            .table(Entity)
+            .value(Column::State, State::Sending.as_str())
+            .value(Column::Action, json(serde_json::to_value(self.action))?)
+            .value(Column::Before, before.transpose()?)
+            .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .value(Column::Epoch, self.epoch.0)
+            .value(Column::SendingAt, self.now)
+            .value(Column::AddedSats, self.action.added().map(|sats| sats.0))
+            .and_where(Expr::col(Column::Id).eq(self.id.to_string()))
+            .and_where(Expr::col(Column::State).eq(State::Planned.as_str()))
+            .and_where(Expr::exists(owns(self.epoch)))
+            .and_where(Expr::exists(automation_acts()))
+            .and_where(Expr::exists(account_acts()))
+            .and_where(Expr::exists(paused(&its)).not())
+            .and_where(Expr::exists(held_back(&its)).not())
+            .and_where(protections::allow(self.protections, self.action, self.now))
+            .returning(Query::returning().column(Column::Attempts))
+            .to_owned())
+    }
+
+    async fn over_limit(&self, db: &DatabaseExecutor<'_>) -> Result<Refusal, JournalError> {
+        let (row, _) = found(db, self.id).await?;
+        let forbids = protections::forbids(db, self.protections, &row, self.action, self.now);
+        match forbids.await? {
+            Some(limit) => Ok(Refusal::Skip(limit.into())),
+            None => {
+                let what = "what forbade the sending is gone again; try again";
+                Err(StoreError::unavailable(what).into())
+            }
+        }
+    }
 }
 
 /// Finds a row where `epoch` is the latest claim.
@@ -253,40 +279,21 @@ async fn why_not(
     Ok(why_stopped(db, id).await?.map(Refusal::Skip))
 }
 
-async fn over_limit(
-    db: &DatabaseExecutor<'_>,
-    protections: Protections,
-    id: ExecutionId,
-    action: Action,
-    now: DateTime<Utc>,
-) -> Result<Refusal, JournalError> {
-    let (row, _) = found(db, id).await?;
-    match protections::forbids(db, protections, &row, action, now).await? {
-        Some(limit) => Ok(Refusal::Skip(limit.into())),
-        None => {
-            let what = "what forbade the sending is gone again; try again";
-            Err(StoreError::unavailable(what).into())
-        }
-    }
-}
-
 /// What holds an execution back, if anything does.
-pub(super) async fn why_stopped(
+async fn why_stopped(
     db: &DatabaseExecutor<'_>,
     id: ExecutionId,
 ) -> Result<Option<SkipReason>, StoreError> {
-    if db.query_one(&where_stands(id, paused())).await?.is_some() {
+    let its = Acting::its();
+    if db
+        .query_one(&where_stands(id, paused(&its)))
+        .await?
+        .is_some()
+    {
         return Ok(Some(SkipReason::AccountPaused));
     }
-    let held = db.query_one(&where_stands(id, held_back())).await?;
+    let held = db.query_one(&where_stands(id, held_back(&its))).await?;
     Ok(held.map(|_| SkipReason::KillSwitch))
-}
-
-/// Finds an execution where a kill switch or a pause of its account holds it back.
-pub(super) fn stopped(id: ExecutionId) -> SelectStatement {
-    let mut paused = where_stands(id, paused());
-    paused.union(UnionType::All, where_stands(id, held_back()));
-    paused
 }
 
 fn where_stands(id: ExecutionId, hold: SelectStatement) -> SelectStatement {
