@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, UpdateStatement};
-use sea_orm::{ConnectionTrait, DatabaseExecutor};
+use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend, QueryResult, Statement};
 
 use super::arming::{ARMED, FIRED, stands};
 use super::execution::{Columns, Source, TABLE};
@@ -16,7 +17,7 @@ use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserI
 use crate::domain::protection::DailyLimit;
 use crate::domain::rules::Limits;
 use crate::store::entity::{arming, execution};
-use crate::store::{Acting, Kind, StoreError, Turn, held_back, paused};
+use crate::store::{Acting, Course, Kind, StoreError, Turn, held_back, paused};
 
 /// The execution of a live trigger, to be written down.
 #[derive(Clone, Debug)]
@@ -79,20 +80,16 @@ impl Journal {
         limits: Limits,
         now: DateTime<Utc>,
     ) -> Result<FireResult, JournalError> {
-        let firing = Arc::new(Firing {
+        let firing = Firing {
             key: live_trigger_key(&new.automation, new.position, new.rule_version, new.episode),
             journal: self.clone(),
             new,
             limits,
             now,
-        });
-        let fired = self
-            .store
-            .write_again(Turn::Fire, Kind::Several, move |db| {
-                let firing = Arc::clone(&firing);
-                Box::pin(async move { firing.write(db).await })
-            });
-        fired.await?
+        };
+        self.store
+            .write_usual(Turn::Fire, Kind::Several, firing)
+            .await?
     }
 }
 
@@ -107,6 +104,31 @@ struct Firing {
 
 /// What came of it. An error in it is an answer too: nothing was written.
 type Answer = Result<FireResult, JournalError>;
+
+impl Course for Firing {
+    type Answer = Answer;
+    type Error = JournalError;
+
+    fn usual(&self) -> Result<Vec<Statement>, StoreError> {
+        let mut disarm = self.disarm();
+        disarm.returning(Query::returning().column(arming::Column::Episode));
+        let mut insert = insert(&self.new, &self.key, Source::Live, self.now)?;
+        insert.returning(Query::returning().column(execution::Column::Episode));
+        let backend = DbBackend::Sqlite;
+        Ok(vec![backend.build(&disarm), backend.build(&insert)])
+    }
+
+    fn went_as_usual(&self, _: &[QueryResult]) -> Result<Answer, JournalError> {
+        Ok(Ok(FireResult::Fired))
+    }
+
+    fn run<'c>(
+        self: Arc<Self>,
+        db: &'c DatabaseExecutor<'c>,
+    ) -> BoxFuture<'c, Result<Answer, JournalError>> {
+        Box::pin(async move { self.write(db).await })
+    }
+}
 
 impl Firing {
     /// The episode first: where it may not fire, nothing was written that must be undone.

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, UpdateStatement};
-use sea_orm::{ConnectionTrait, DatabaseExecutor, EntityTrait};
+use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, QueryResult, Statement};
 
 use super::execution::{Columns, TABLE};
 use super::{Journal, JournalError, protections};
@@ -14,7 +15,7 @@ use crate::domain::ids::ExecutionId;
 use crate::domain::protection::Protections;
 use crate::store::entity::execution::{Column, Entity, Model};
 use crate::store::entity::{account, automation, owner};
-use crate::store::{Acting, Epoch, Kind, StoreError, TRADING, Turn, held_back, paused};
+use crate::store::{Acting, Course, Epoch, Kind, StoreError, TRADING, Turn, held_back, paused};
 
 /// Whether an execution may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,20 +60,17 @@ impl Journal {
         if !self.goes_in_doubt(action) {
             self.check_lease()?;
         }
-        let letting_out = Arc::new(LettingOut {
+        let letting_out = LettingOut {
             id,
             action,
             before,
             epoch: self.epoch,
             protections: self.protections,
             now,
-        });
+        };
         let began = self
             .store
-            .write_again(Turn::LetOut, Kind::One, move |db| {
-                let letting_out = Arc::clone(&letting_out);
-                Box::pin(async move { letting_out.write(db).await })
-            })
+            .write_usual(Turn::LetOut, Kind::One, letting_out)
             .await;
         // The answer may have come late, as to a process that was stopped meanwhile.
         if !self.goes_in_doubt(action) {
@@ -159,6 +157,36 @@ struct LettingOut {
     now: DateTime<Utc>,
 }
 
+impl Course for LettingOut {
+    type Answer = Began;
+    type Error = JournalError;
+
+    fn usual(&self) -> Result<Vec<Statement>, StoreError> {
+        Ok(vec![DbBackend::Sqlite.build(&self.statement()?)])
+    }
+
+    fn went_as_usual(&self, rows: &[QueryResult]) -> Result<Began, JournalError> {
+        let row = rows
+            .first()
+            .ok_or_else(|| StoreError::no_execution(self.id))?;
+        Ok(sending(row)?)
+    }
+
+    fn run<'c>(
+        self: Arc<Self>,
+        db: &'c DatabaseExecutor<'c>,
+    ) -> BoxFuture<'c, Result<Began, JournalError>> {
+        Box::pin(async move { self.write(db).await })
+    }
+}
+
+fn sending(row: &QueryResult) -> Result<Began, StoreError> {
+    let attempts: i32 = row.try_get("", "attempts")?;
+    Ok(Began::Sending {
+        attempt: attempts.unsigned_abs(),
+    })
+}
+
 impl LettingOut {
     async fn write(&self, db: &DatabaseExecutor<'_>) -> Result<Began, JournalError> {
         // All rows: a statement that returns is durable only when it has run to its end.
@@ -170,10 +198,7 @@ impl LettingOut {
             };
             return Ok(Began::Refused(refusal));
         };
-        let attempts: i32 = row.try_get("", "attempts")?;
-        Ok(Began::Sending {
-            attempt: attempts.unsigned_abs(),
-        })
+        Ok(sending(row)?)
     }
 
     fn statement(&self) -> Result<UpdateStatement, StoreError> {

@@ -74,7 +74,7 @@ pub(crate) use protections::{forget_failures, note_failure, of_account as protec
 pub(crate) use rows::list;
 pub(crate) use write_counts::Fault;
 use writer::Writer;
-pub(crate) use writer::{Kind, Turn};
+pub(crate) use writer::{Course, Kind, Turn};
 
 use crate::domain::notice::Kinds;
 
@@ -216,6 +216,20 @@ impl Store {
     {
         let writer = &self.shared.writer;
         writer.write_again(turn, kind, self.patience, work).await
+    }
+
+    /// Writes, in its turn, what usually takes a known course: many such are written at once.
+    pub(crate) async fn write_usual<C>(
+        &self,
+        turn: Turn,
+        kind: Kind,
+        course: C,
+    ) -> Result<C::Answer, C::Error>
+    where
+        C: Course<Error: Fault>,
+    {
+        let writer = &self.shared.writer;
+        writer.write_usual(turn, kind, self.patience, course).await
     }
 
     pub(crate) async fn read<T, E>(

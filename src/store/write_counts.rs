@@ -12,7 +12,7 @@ pub struct WriteCounts {
     pub failed: Counter,
     /// Transactions that were begun, and statements that are one by themselves. Many writes share one.
     pub commits: Counter,
-    /// Statements within them, without those that begin and end them.
+    /// Statements within them, without those that begin and end them; what is sent at once is one.
     pub statements: Counter,
     /// Writes that shared a transaction and needed a savepoint of their own.
     pub savepoints: Counter,

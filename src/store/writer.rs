@@ -1,13 +1,15 @@
 //! The one writer. SQLite lets one connection write at a time, and PostgreSQL writes more by one
 //! that commits for many than by many; so all writes go through one task that owns a connection and
 //! takes them from a bounded queue, those first that an order waits for. What has queued up meanwhile is
-//! made durable by one commit and answered after it. What may run again shares it without further ado,
-//! and where one of a batch fails, all of them run anew; of these, and of what runs once, each write has
-//! a savepoint of its own.
+//! made durable by one commit and answered after it. What may run again shares it without further ado, also
+//! if it comes while others run, and where one of a batch fails, all of them run anew; of these, and of
+//! what runs once, each write has a savepoint of its own.
 
 mod batch;
+mod incoming;
 mod job;
 mod line;
+mod together;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,17 +24,13 @@ use super::location::Location;
 use super::write_counts::{Fault, WriteCounts};
 use crate::clock::Clock;
 use batch::{Undone, run};
-use job::{Again, Job, Once, Typed, Work};
-pub(crate) use job::{Kind, Turn};
-use line::{Line, Waiting};
+use incoming::{Incoming, Message};
+use job::{Again, AsUsual, Job, Once, Typed, Work};
+pub(crate) use job::{Course, Kind, Turn};
+use line::Waiting;
 
 /// How many writes may wait. One more is refused with [`StoreError::Busy`].
 pub const QUEUE: usize = 1024;
-
-enum Message {
-    Job(Waiting),
-    Close,
-}
 
 /// The handle of the writer task, which it owns: dropped, it ends the task.
 pub(super) struct Writer {
@@ -63,7 +61,7 @@ impl Writer {
             clock,
             counts: Arc::clone(&counts),
         };
-        let task = Task(tokio::spawn(state.serve(messages)));
+        let task = Task(tokio::spawn(state.serve(Incoming::of(messages))));
         Self {
             queue,
             places: Arc::new(Semaphore::new(QUEUE)),
@@ -108,6 +106,21 @@ impl Writer {
         F: for<'c> Fn(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
         self.timed(turn, kind, patience, Again(work)).await
+    }
+
+    /// The same for one whose usual course is known.
+    pub(super) async fn write_usual<C>(
+        &self,
+        turn: Turn,
+        kind: Kind,
+        patience: Duration,
+        course: C,
+    ) -> Result<C::Answer, C::Error>
+    where
+        C: Course<Error: Fault>,
+    {
+        let work = AsUsual(Arc::new(course));
+        self.timed(turn, kind, patience, work).await
     }
 
     async fn timed<T, E, W>(
@@ -188,23 +201,10 @@ struct State {
 }
 
 impl State {
-    async fn serve(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
-        let mut line = Line::default();
-        while let Some(message) = messages.recv().await {
-            let mut next = Some(message);
-            while next.is_some() || !line.is_empty() {
-                while let Some(message) = next {
-                    match message {
-                        Message::Job(waiting) => line.push(waiting),
-                        // What is queued already was accepted: it is still made.
-                        Message::Close => messages.close(),
-                    }
-                    next = messages.try_recv().ok();
-                }
-                let batch = line.next(self.clock.mono());
-                self.carry_out(batch).await;
-                next = messages.try_recv().ok();
-            }
+    async fn serve(mut self, mut incoming: Incoming) {
+        while incoming.wait().await {
+            let batch = incoming.next(self.clock.mono());
+            self.carry_out(batch, &mut incoming).await;
         }
         if let Some(db) = self.db.take() {
             // With SQLite this moves the write-ahead log into the file.
@@ -212,15 +212,16 @@ impl State {
         }
     }
 
-    async fn carry_out(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    async fn carry_out(&mut self, mut jobs: Vec<Box<dyn Job>>, incoming: &mut Incoming) {
         jobs.retain(|job| !job.is_abandoned());
         if jobs.is_empty() {
             return;
         }
         let outcome = match (self.deadline(&jobs), self.connected().await) {
-            (None, Ok((db, counts))) => run(db, &mut jobs, counts).await,
+            (None, Ok((db, counts))) => run(db, &mut jobs, counts, incoming).await,
             (Some(deadline), Ok((db, counts))) => {
-                let ran = tokio::time::timeout(deadline, run(db, &mut jobs, counts)).await;
+                let running = run(db, &mut jobs, counts, incoming);
+                let ran = tokio::time::timeout(deadline, running).await;
                 ran.unwrap_or_else(|_| Err(Undone::Open(no_answer(deadline))))
             }
             (_, Err(error)) => Err(Undone::Clean(error)),

@@ -4,13 +4,15 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use sea_orm::{
-    DatabaseConnection, DatabaseExecutor, DatabaseTransaction, SqliteTransactionMode,
+    DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
 };
 
 use super::super::error::StoreError;
 use super::super::write_counts::WriteCounts;
+use super::incoming::Incoming;
 use super::job::{Job, Kind};
+use super::together;
 
 /// Why nothing of a batch stands.
 pub(super) enum Undone {
@@ -27,10 +29,11 @@ fn open(error: sea_orm::DbErr) -> Undone {
 /// A panic in a job must not end the writer: it undoes the batch, and the connection is replaced.
 pub(super) async fn run(
     db: &DatabaseConnection,
-    jobs: &mut [Box<dyn Job>],
+    jobs: &mut Vec<Box<dyn Job>>,
     counts: &WriteCounts,
+    incoming: &mut Incoming,
 ) -> Result<(), Undone> {
-    let ran = AssertUnwindSafe(run_batch(db, jobs, counts)).catch_unwind();
+    let ran = AssertUnwindSafe(run_batch(db, jobs, counts, incoming)).catch_unwind();
     ran.await.unwrap_or_else(|_| {
         let what = "a write panicked, which is a defect of vigia; nothing was written";
         Err(Undone::Open(StoreError::unavailable(what)))
@@ -39,37 +42,56 @@ pub(super) async fn run(
 
 async fn run_batch(
     db: &DatabaseConnection,
-    jobs: &mut [Box<dyn Job>],
+    jobs: &mut Vec<Box<dyn Job>>,
     counts: &WriteCounts,
+    incoming: &mut Incoming,
 ) -> Result<(), Undone> {
     counts.commits.one();
-    match jobs {
-        [job] if job.kind() != Kind::Several => {
+    if let [job] = jobs.as_mut_slice() {
+        if job.kind() != Kind::Several {
             job.run(&DatabaseExecutor::Connection(db)).await;
-            Ok(())
+            return Ok(());
         }
-        [job] => {
+        if !job.is_repeatable() {
             let transaction = begin(db).await?;
             let stays = job.run(&DatabaseExecutor::Transaction(&transaction)).await;
-            end(transaction, stays).await
-        }
-        jobs => {
-            if jobs.iter().all(|job| job.is_repeatable()) && run_together(db, jobs).await? {
-                return Ok(());
-            }
-            run_apart(db, jobs, counts).await
+            return end(transaction, stays).await;
         }
     }
+    if jobs.iter().all(|job| job.is_repeatable()) {
+        // Elsewhere nothing goes together, and the first try is the second.
+        let in_a_file = db.get_database_backend() == DbBackend::Sqlite;
+        for together in [true, false].into_iter().skip(usize::from(!in_a_file)) {
+            if run_together(db, jobs, incoming, together).await? {
+                return Ok(());
+            }
+            counts.commits.one();
+        }
+        // One alone has its answer, and is undone.
+        if jobs.len() == 1 {
+            return Ok(());
+        }
+    }
+    run_apart(db, jobs, counts).await
 }
 
-/// Runs all of them as one; where one of them fails nothing stands, and the answer is `false`.
-async fn run_together(db: &DatabaseConnection, jobs: &mut [Box<dyn Job>]) -> Result<bool, Undone> {
+/// Runs all of them in one transaction, and what joins them meanwhile; where one of them fails nothing
+/// stands, and the answer is `false`.
+async fn run_together(
+    db: &DatabaseConnection,
+    jobs: &mut Vec<Box<dyn Job>>,
+    incoming: &mut Incoming,
+    together: bool,
+) -> Result<bool, Undone> {
     let transaction = begin(db).await?;
-    for job in jobs {
-        if !job.is_abandoned() && !job.run(&DatabaseExecutor::Transaction(&transaction)).await {
+    let mut ran = 0;
+    while ran < jobs.len() {
+        if !together::run(&transaction, &mut jobs[ran..], together).await {
             end(transaction, false).await?;
             return Ok(false);
         }
+        ran = jobs.len();
+        jobs.extend(incoming.joins(ran));
     }
     end(transaction, true).await?;
     Ok(true)

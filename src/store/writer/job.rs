@@ -1,7 +1,9 @@
 //! What is written, and what is answered to whoever wished it.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
-use sea_orm::DatabaseExecutor;
+use sea_orm::{DatabaseExecutor, QueryResult, Statement};
 use tokio::sync::oneshot;
 
 use super::super::error::StoreError;
@@ -41,6 +43,14 @@ pub(super) trait Job: Send {
     fn is_repeatable(&self) -> bool;
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
+    /// What it usually comes to, see [`Course::usual`].
+    fn usual(&self) -> Option<Vec<Statement>> {
+        None
+    }
+    /// It came to that, and these rows came of it. Says whether what was written may stay.
+    fn went_as_usual(&mut self, _rows: &[QueryResult]) -> bool {
+        false
+    }
     /// Runs it; says whether what it wrote may stay.
     fn run<'c>(&'c mut self, db: &'c DatabaseExecutor<'c>) -> BoxFuture<'c, bool>;
     /// Answers what came of it; `undone` is why nothing of it stands, if so.
@@ -52,6 +62,34 @@ pub(super) trait Work<T, E>: Send {
     const REPEATABLE: bool;
     /// Begins it; nothing where it has run and cannot run again.
     fn begin<'c>(&mut self, db: &'c DatabaseExecutor<'c>) -> Option<BoxFuture<'c, Result<T, E>>>;
+
+    fn usual(&self) -> Option<Vec<Statement>> {
+        None
+    }
+
+    fn went_as_usual(&self, _rows: &[QueryResult]) -> Option<Result<T, E>> {
+        None
+    }
+}
+
+/// A write whose usual course is known beforehand. In a file, where each statement costs two hops to
+/// another thread and back, those of many such writes go there together.
+pub(crate) trait Course: Send + Sync + 'static {
+    /// What is answered.
+    type Answer: Send + 'static;
+    /// What can go wrong.
+    type Error: From<StoreError> + Send + 'static;
+
+    /// The statements, for SQLite, each of which returns exactly one row where all goes as usual.
+    /// Where one does not, they are undone, and it runs.
+    fn usual(&self) -> Result<Vec<Statement>, StoreError>;
+    /// The answer when it went as usual, of the rows in the order of the statements.
+    fn went_as_usual(&self, rows: &[QueryResult]) -> Result<Self::Answer, Self::Error>;
+    /// Runs it, however it goes.
+    fn run<'c>(
+        self: Arc<Self>,
+        db: &'c DatabaseExecutor<'c>,
+    ) -> BoxFuture<'c, Result<Self::Answer, Self::Error>>;
 }
 
 /// Runs once.
@@ -79,6 +117,29 @@ where
 
     fn begin<'c>(&mut self, db: &'c DatabaseExecutor<'c>) -> Option<BoxFuture<'c, Result<T, E>>> {
         Some((self.0)(db))
+    }
+}
+
+/// Runs as often as it must, and usually together with others.
+pub(super) struct AsUsual<C>(pub Arc<C>);
+
+impl<C: Course> Work<C::Answer, C::Error> for AsUsual<C> {
+    const REPEATABLE: bool = true;
+
+    fn begin<'c>(
+        &mut self,
+        db: &'c DatabaseExecutor<'c>,
+    ) -> Option<BoxFuture<'c, Result<C::Answer, C::Error>>> {
+        Some(Arc::clone(&self.0).run(db))
+    }
+
+    fn usual(&self) -> Option<Vec<Statement>> {
+        // Whatever is wrong with it, running it says so.
+        self.0.usual().ok()
+    }
+
+    fn went_as_usual(&self, rows: &[QueryResult]) -> Option<Result<C::Answer, C::Error>> {
+        Some(self.0.went_as_usual(rows))
     }
 }
 
@@ -117,6 +178,15 @@ where
 
     fn is_abandoned(&self) -> bool {
         self.waiting.is_closed()
+    }
+
+    fn usual(&self) -> Option<Vec<Statement>> {
+        self.work.usual()
+    }
+
+    fn went_as_usual(&mut self, rows: &[QueryResult]) -> bool {
+        self.found = self.work.went_as_usual(rows);
+        matches!(self.found, Some(Ok(_)))
     }
 
     fn run<'c>(&'c mut self, db: &'c DatabaseExecutor<'c>) -> BoxFuture<'c, bool> {

@@ -67,6 +67,26 @@ impl Line {
         batch
     }
 
+    /// What may join a commit of so many that is being made: what an order waits for, unless something
+    /// is to hold it back.
+    pub(super) fn joins(&mut self, present: usize) -> Vec<Box<dyn Job>> {
+        let mut joining: Vec<Box<dyn Job>> = vec![];
+        if !self.turns[Turn::HoldBack as usize].is_empty() {
+            return joining;
+        }
+        for turn in [Turn::LetOut, Turn::Fire] {
+            let line = &mut self.turns[turn as usize];
+            while present + joining.len() < BATCH
+                && line
+                    .front()
+                    .is_some_and(|waiting| waiting.job.is_repeatable())
+            {
+                joining.extend(line.pop_front().map(|waiting| waiting.job));
+            }
+        }
+        joining
+    }
+
     /// Others that have waited long enough have every second turn.
     fn turn(&mut self, now: Duration) -> Turn {
         let waits = |turn: &Turn| !self.turns[*turn as usize].is_empty();
@@ -175,6 +195,21 @@ mod tests {
         stand.queue(1, Turn::HoldBack, Kind::Several, false, 90);
         assert_eq!(stand.next(100), 1);
         assert!(stand.line.turns[Turn::HoldBack as usize].is_empty());
+    }
+
+    #[test]
+    fn orders_join_a_commit_that_is_being_made_unless_something_holds_them_back() {
+        let mut stand = Stand::new();
+        stand.queue(2, Turn::Other, Kind::One, true, 0);
+        stand.queue(60, Turn::Fire, Kind::Several, true, 0);
+        stand.queue(20, Turn::LetOut, Kind::One, true, 0);
+        assert_eq!(stand.line.joins(30).len(), 70);
+        assert_eq!(stand.line.joins(100).len(), 0, "it is full");
+        stand.queue(1, Turn::HoldBack, Kind::One, false, 0);
+        assert_eq!(stand.line.joins(1).len(), 0);
+        assert_eq!(stand.next(0), 1);
+        assert_eq!(stand.line.joins(1).len(), 10);
+        assert_eq!(stand.line.joins(1).len(), 0, "others do not");
     }
 
     #[test]
