@@ -31,11 +31,13 @@ use line::Waiting;
 
 /// How many writes may wait. One more is refused with [`StoreError::Busy`].
 pub const QUEUE: usize = 1024;
+/// What else is sent to the writer: that it is to end.
+const CLOSE: usize = 1;
 
 /// The handle of the writer task, which it owns: dropped, it ends the task.
 pub(super) struct Writer {
-    queue: mpsc::UnboundedSender<Message>,
-    /// What bounds the queue.
+    queue: mpsc::Sender<Message>,
+    /// What bounds the queue, with what was taken from it and waits still.
     places: Arc<Semaphore>,
     task: Mutex<Option<Task>>,
     clock: Clock,
@@ -53,7 +55,7 @@ impl Drop for Task {
 impl Writer {
     /// Starts the task on the current runtime.
     pub(super) fn start(db: DatabaseConnection, location: Location) -> Self {
-        let (queue, messages) = mpsc::unbounded_channel();
+        let (queue, messages) = mpsc::channel(QUEUE + CLOSE);
         let (clock, counts) = (Clock::start(), Arc::new(WriteCounts::default()));
         let state = State {
             db: Some(counted(db, &counts)),
@@ -163,8 +165,11 @@ impl Writer {
             since,
             _place: place.map_err(|_| StoreError::Busy { waiting: QUEUE })?,
         };
-        let sent = self.queue.send(Message::Job(waiting));
-        sent.map_err(|_| closed())
+        let sent = self.queue.try_send(Message::Job(waiting));
+        sent.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy { waiting: QUEUE },
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })
     }
 
     /// Makes what is queued durable, closes the connection and waits for the end of the task.
@@ -175,7 +180,7 @@ impl Writer {
         };
         if let Some(mut task) = task {
             // Fails only if the task has ended, and then there is nothing to close.
-            let _ = self.queue.send(Message::Close);
+            let _ = self.queue.send(Message::Close).await;
             let _ = (&mut task.0).await;
         }
     }

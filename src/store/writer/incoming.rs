@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::Receiver;
 
 use super::job::Job;
 use super::line::{Line, Waiting};
@@ -16,12 +16,12 @@ pub(super) enum Message {
 
 /// What has come and what waits of it. The places in the queue bound both.
 pub(super) struct Incoming {
-    messages: UnboundedReceiver<Message>,
+    messages: Receiver<Message>,
     line: Line,
 }
 
 impl Incoming {
-    pub(super) fn of(messages: UnboundedReceiver<Message>) -> Self {
+    pub(super) fn of(messages: Receiver<Message>) -> Self {
         Self {
             messages,
             line: Line::default(),

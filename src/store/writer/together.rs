@@ -21,11 +21,13 @@ pub(super) async fn run(
     mut jobs: &mut [Box<dyn Job>],
     together: bool,
 ) -> bool {
+    // What is alone has begun, whether or not anybody waits for it still.
+    let alone = jobs.len() == 1;
     let together = together && transaction.get_database_backend() == DbBackend::Sqlite;
     let mut usual: Vec<Option<Vec<Statement>>> = jobs
         .iter()
         .map(|job| {
-            let goes = together && !job.is_abandoned();
+            let goes = together && (alone || !job.is_abandoned());
             goes.then(|| job.usual()).flatten()
         })
         .collect();
@@ -42,7 +44,8 @@ pub(super) async fn run(
             .collect();
         let stay = match (now, statements.len()) {
             ([job], 0 | 1) => {
-                job.is_abandoned() || job.run(&DatabaseExecutor::Transaction(transaction)).await
+                (!alone && job.is_abandoned())
+                    || job.run(&DatabaseExecutor::Transaction(transaction)).await
             }
             (now, _) => send(transaction, now, statements).await,
         };
