@@ -61,11 +61,19 @@ pub(super) async fn journal(
 ) -> Result<Journal> {
     let journal = right.journal(store.clone());
     let journal = journal.protecting(settings.protections());
-    let Some((after, kib)) = settings.intents() else {
-        return Ok(journal);
+    let folder = &settings.data_dir;
+    let taken = async {
+        // Before anything is taken over: that may end what is to be recorded.
+        let journal = journal.witnessed(folder).await?;
+        match settings.intents() {
+            Some((after, kib)) => {
+                let terms = IntentTerms { after, kib };
+                journal.with_intents(folder, terms, clock).await
+            }
+            None => Ok(journal),
+        }
     };
-    let terms = IntentTerms { after, kib };
-    let taken = journal.with_intents(&settings.data_dir, terms, clock).await;
+    let taken = taken.await;
     if taken.is_err() {
         right.give_back(store).await;
         store.close().await;

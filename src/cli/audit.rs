@@ -1,5 +1,8 @@
 //! `vigia audit`: the permanent record of executed actions.
 
+use std::path::Path;
+
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -8,9 +11,12 @@ use super::names::Names;
 use super::table;
 use crate::domain::audit::Entry;
 use crate::domain::ids::AutomationId;
-use crate::journal::{AuditFilter, AuditRow, Journal, LIST_LIMIT};
+use crate::journal::{AuditFilter, AuditRow, Journal, LIST_LIMIT, Link};
 
-/// Read the audit log
+/// How many entries are read before that is told.
+const TOLD_EVERY: u64 = 100_000;
+
+/// Read the audit log, and prove that it is whole
 #[derive(Args, Debug)]
 pub struct AuditArgs {
     /// What to do.
@@ -23,6 +29,33 @@ pub struct AuditArgs {
 pub enum AuditCommand {
     /// List the latest entries, the latest last
     List(ListArgs),
+    /// Prove that no entry was changed, taken out, put in, reordered or cut off
+    Verify(VerifyArgs),
+    /// Write all entries, the oldest first, one line of JSON each
+    Export,
+}
+
+/// What the log is held against.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// A head as an earlier verification or a log line `audit.head` has it; beside the one noted in the
+    /// data folder
+    #[arg(long, value_name = "NUMBER:HASH", value_parser = head)]
+    pub head: Vec<Link>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn head(text: &str) -> Result<Link, &'static str> {
+    text.parse()
+}
+
+impl AuditArgs {
+    /// Whether it is to compute hashes.
+    pub fn needs_the_key(&self) -> bool {
+        matches!(self.command, AuditCommand::Verify(_))
+    }
 }
 
 /// Which entries to list.
@@ -49,9 +82,88 @@ pub struct ListArgs {
 pub async fn run(
     command: &AuditCommand,
     journal: &Journal,
+    data_dir: &Path,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
-    let AuditCommand::List(args) = command;
+    match command {
+        AuditCommand::List(args) => list(args, journal, context).await,
+        AuditCommand::Verify(args) => verify(args, journal, data_dir, context).await,
+        AuditCommand::Export => export(journal, context).await,
+    }
+}
+
+async fn verify(
+    args: &VerifyArgs,
+    journal: &Journal,
+    data_dir: &Path,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    let mut told = 0;
+    let notes = &mut context.notes;
+    let found = journal
+        .verify_audit(data_dir, &args.head, |read| {
+            if read >= told + TOLD_EVERY {
+                told = read;
+                // Nothing depends on who reads it.
+                let _ = writeln!(notes, "{read} entries read");
+            }
+        })
+        .await?;
+    if args.json {
+        context.json(&found)?;
+    } else {
+        for flaw in &found.flaws {
+            writeln!(context.out, "{flaw}")?;
+        }
+        if found.more > 0 {
+            writeln!(context.out, "and {} more like these", found.more)?;
+        }
+        if found.unhashed > 0 {
+            let count = found.unhashed;
+            writeln!(
+                context.notes,
+                "{count} entries are older than the chain: nothing proves them"
+            )?;
+        }
+        if let (true, Some(head)) = (found.is_whole(), &found.head) {
+            let count = found.entries;
+            writeln!(
+                context.out,
+                "the audit log is whole: {count} entries, head {head}"
+            )?;
+        } else if found.is_whole() {
+            writeln!(
+                context.out,
+                "there are no audit entries, and none are missing"
+            )?;
+        }
+    }
+    if !found.is_whole() {
+        bail!(
+            "the audit log is not what was written: keep a copy of the database and of {}, and see \
+             docs/operating.md, \"The audit log\"",
+            data_dir.display()
+        );
+    }
+    Ok(())
+}
+
+async fn export(journal: &Journal, context: &mut Context<'_>) -> anyhow::Result<()> {
+    let mut after = i64::MIN;
+    loop {
+        let page = journal.audit_page(after).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = last.seq;
+        for entry in &page {
+            serde_json::to_writer(&mut context.out, entry)?;
+            writeln!(context.out)?;
+        }
+    }
+}
+
+async fn list(args: &ListArgs, journal: &Journal, context: &mut Context<'_>) -> anyhow::Result<()> {
     let account = match &args.account {
         Some(account) => Some(journal.store().account(account).await?.id),
         None => None,

@@ -37,6 +37,16 @@ pub enum ExecutionCommand {
     Resolve(ResolveArgs),
 }
 
+impl ExecutionArgs {
+    /// Whether an audit entry is written.
+    pub fn adds_an_entry(&self) -> bool {
+        matches!(
+            &self.command,
+            ExecutionCommand::Resolve(args) if args.settled == SettledAs::Done
+        )
+    }
+}
+
 /// Which executions to list.
 #[derive(Args, Debug)]
 pub struct ListArgs {

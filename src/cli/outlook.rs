@@ -14,7 +14,7 @@ use super::format::{percent, usd};
 use crate::actors::NetworkShared;
 use crate::app::Prepared;
 use crate::domain::credentials::Credentials;
-use crate::domain::ids::PositionId;
+use crate::domain::ids::{AccountId, PositionId};
 use crate::domain::maths;
 use crate::domain::position::Position;
 use crate::domain::rules::{Lineage, Rule, Subject};
@@ -65,15 +65,16 @@ pub(super) async fn read(
         .into_iter()
         .filter(|account| account.is_active)
         .collect();
-    let automations = prepared.store.automations(None).await?.rows;
+    let mut rules: HashMap<AccountId, Vec<Automation>> = HashMap::new();
+    for rule in prepared.store.automations(None).await?.rows {
+        if rule.is_active && rule.live {
+            rules.entry(rule.account_id.clone()).or_default().push(rule);
+        }
+    }
     let prices = prices(prepared, &accounts, end).await;
     let outlooks = stream::iter(accounts)
         .map(|account| {
-            let rules: Vec<_> = automations
-                .iter()
-                .filter(|rule| rule.account_id == account.id && rule.is_active && rule.live)
-                .cloned()
-                .collect();
+            let rules = rules.remove(&account.id).unwrap_or_default();
             one(prepared, account, rules, &prices, end)
         })
         .buffered(AT_ONCE);

@@ -127,7 +127,13 @@ async fn with_store(
         Stored::Automation(args) => {
             automation::run(&args.command, settings, store, service, context).await
         }
-        Stored::Execution(args) => execution::run(&args.command, &journal(), context).await,
+        Stored::Execution(args) => {
+            let journal = match args.adds_an_entry() {
+                true => journal().witnessed(&settings.data_dir).await?,
+                false => journal(),
+            };
+            execution::run(&args.command, &journal, context).await
+        }
         Stored::Job(args) => {
             let queue = app::job_queue(settings, store, Clock::start())?;
             job::run(&args.command, &settings.queue, &queue, store, context).await
@@ -135,7 +141,9 @@ async fn with_store(
         Stored::KillSwitch(args) => kill_switch::run(&args.command, store, context).await,
         Stored::Why(args) => why::run(args, settings, &journal(), context).await,
         Stored::Notify(args) => notify::run(&args.command, settings, store, context).await,
-        Stored::Audit(args) => audit::run(&args.command, &journal(), context).await,
+        Stored::Audit(args) => {
+            audit::run(&args.command, &journal(), &settings.data_dir, context).await
+        }
         Stored::Migrate(args) => migrate::run(args, store, context).await,
         Stored::Import(args) => import::run(args, settings, store, context).await,
         Stored::Key(_) => Ok(()),
@@ -168,6 +176,9 @@ async fn open(
         Stored::Account(AccountArgs {
             command: Credentials(_),
         }) => Some(app::open_vault(settings)?),
+        // Entries of the audit log are bound to one another by a key that it gives.
+        Stored::Execution(args) if args.adds_an_entry() => Some(app::open_vault(settings)?),
+        Stored::Audit(args) if args.needs_the_key() => Some(app::open_vault(settings)?),
         // To read the account's positions; without it they are said not to have been read.
         Stored::Automation(args) if args.reads_the_exchange() => app::open_vault(settings).ok(),
         Stored::Why(args) if !args.offline => app::open_vault(settings).ok(),

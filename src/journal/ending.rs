@@ -1,25 +1,20 @@
 //! Ending an execution: with an audit entry in the same transaction if it was done, with a reason
 //! and the evidence otherwise.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
-use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ConnectionTrait, DatabaseExecutor, EntityTrait,
-};
 use serde_json::Value;
 
-use super::aftermath::{Aftermath, Paused};
+use super::aftermath::Paused;
+use super::audit;
 use super::sending::{found, refused};
 use super::{Journal, JournalError, succession};
 use crate::domain::audit::Entry;
 use crate::domain::execution::{SkipReason, State};
 use crate::domain::ids::ExecutionId;
-use crate::store::entity::audit;
+use crate::store::Kind;
 use crate::store::entity::execution::{Column, Entity};
-use crate::store::{Kind, StoreError, Turn};
 
 /// What writing down a success came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,26 +47,41 @@ impl Journal {
         entry: Entry,
         now: DateTime<Utc>,
     ) -> Result<Done, JournalError> {
-        let recording = Arc::new(Recording {
-            update: self
-                .step(id, State::Done)
-                .value(Column::Outcome, outcome.clone())
-                .value(Column::Reason, None::<String>)
-                .value(Column::FinishedAt, now)
-                .returning(Query::returning().column(Column::AccountId))
-                .to_owned(),
-            id,
-            outcome,
-            entry,
-            aftermath: self.aftermath(),
-            now,
-        });
-        self.store
-            .write_again(Turn::Other, Kind::Several, move |db| {
-                let recording = Arc::clone(&recording);
-                Box::pin(async move { recording.write(db).await })
+        let result = outcome.clone();
+        let update = self
+            .step(id, State::Done)
+            .value(Column::Outcome, outcome)
+            .value(Column::Reason, None::<String>)
+            .value(Column::FinishedAt, now)
+            .returning(Query::returning().column(Column::AccountId))
+            .to_owned();
+        let aftermath = self.aftermath();
+        let pen = self.pen()?;
+        let (done, written) = self
+            .store
+            .write(Kind::Several, move |db| {
+                Box::pin(async move {
+                    let rows = db.query_all(&update).await?;
+                    let Some(row) = rows.first() else {
+                        return match refused(db, id, State::Done).await {
+                            JournalError::WrongState {
+                                found: State::Done, ..
+                            } => Ok((Done::AlreadyDone, audit::standing(db, id).await?)),
+                            error => Err(error),
+                        };
+                    };
+                    succession::of_outcome(db, id, &result, now).await?;
+                    let account: String = row.try_get("", "account_id")?;
+                    let written = pen.write(db, id, account.clone(), entry).await?;
+                    aftermath.of_done(db, id, &account, now).await?;
+                    Ok((Done::Recorded, Some(written)))
+                })
             })
-            .await
+            .await?;
+        if let Some(written) = written {
+            self.witness.note(written);
+        }
+        Ok(done)
     }
 
     /// Writes down that it was refused, or is known not to have been applied. Where that is one
@@ -183,7 +193,12 @@ impl Journal {
             .returning(Query::returning().column(Column::AccountId))
             .to_owned();
         let aftermath = self.aftermath();
-        self.store
+        let entry = match entry {
+            Some(entry) => Some((entry, self.pen()?)),
+            None => None,
+        };
+        let written = self
+            .store
             .write(Kind::Several, move |db| {
                 Box::pin(async move {
                     let rows = db.query_all(&update).await?;
@@ -195,68 +210,19 @@ impl Journal {
                             wanted: to,
                         });
                     };
-                    if let Some(entry) = entry {
-                        write_entry(db, id, row.try_get("", "account_id")?, entry).await?;
+                    let mut written = None;
+                    if let Some((entry, pen)) = entry {
+                        let account = row.try_get("", "account_id")?;
+                        written = Some(pen.write(db, id, account, entry).await?);
                     }
-                    aftermath.told_of(db, id, now).await
+                    aftermath.told_of(db, id, now).await?;
+                    Ok::<_, JournalError>(written)
                 })
             })
-            .await
+            .await?;
+        if let Some(written) = written {
+            self.witness.note(written);
+        }
+        Ok(())
     }
-}
-
-/// The writing down of a success.
-struct Recording {
-    update: UpdateStatement,
-    id: ExecutionId,
-    outcome: Value,
-    entry: Entry,
-    aftermath: Aftermath,
-    now: DateTime<Utc>,
-}
-
-impl Recording {
-    async fn write(&self, db: &DatabaseExecutor<'_>) -> Result<Done, JournalError> {
-        let (id, now) = (self.id, self.now);
-        let rows = db.query_all(&self.update).await?;
-        let Some(row) = rows.first() else {
-            return match refused(db, id, State::Done).await {
-                JournalError::WrongState {
-                    found: State::Done, ..
-                } => Ok(Done::AlreadyDone),
-                error => Err(error),
-            };
-        };
-        let account: String = row.try_get("", "account_id")?;
-        succession::of_outcome(db, id, &self.outcome, now).await?;
-        write_entry(db, id, account.clone(), self.entry.clone()).await?;
-        self.aftermath.of_done(db, id, &account, now).await?;
-        Ok(Done::Recorded)
-    }
-}
-
-/// Writes an audit entry.
-pub(super) async fn write_entry(
-    db: &DatabaseExecutor<'_>,
-    execution: ExecutionId,
-    account_id: String,
-    entry: Entry,
-) -> Result<(), JournalError> {
-    let row = audit::ActiveModel {
-        seq: NotSet,
-        automation_id: Set(entry.automation_id.to_string()),
-        execution_id: Set(execution.to_string()),
-        account_id: Set(account_id),
-        kind: Set(entry.kind),
-        message: Set(entry.message),
-        data: Set(entry.data),
-        timestamp: Set(entry.timestamp),
-        prev_hash: Set(None),
-        hash: Set(None),
-    };
-    audit::Entity::insert(row)
-        .exec_without_returning(db)
-        .await
-        .map_err(StoreError::from)?;
-    Ok(())
 }

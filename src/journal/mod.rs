@@ -7,12 +7,14 @@
 //!
 //! Reading order: [`Execution`]; `steps` are what everybody takes. In the store, `fire` writes an
 //! execution down with the arming; `sending` lets it out once; `ending` closes it; `legs` and
-//! `succession` tell of those of more than one part; `queries` finds it again. Every write is one
+//! `succession` tell of those of more than one part; `queries` finds it again; `audit` is the record of
+//! what was done. Every write is one
 //! conditional statement, or one transaction, and may be repeated after an error: a repetition finds
 //! what stands. Where the store does not answer, `intents` keeps what protects.
 
 mod aftermath;
 mod arming;
+mod audit;
 mod ending;
 mod error;
 mod execution;
@@ -32,13 +34,14 @@ mod tests;
 
 pub use aftermath::Paused;
 pub use arming::{ArmedState, OpenedEpisode, StoredArming};
+pub use audit::{AuditFilter, AuditRow, Exported, Flaw, Link, Verified};
 pub use ending::{Done, Settled};
 pub use error::JournalError;
 pub use execution::{Execution, Source};
 pub use fire::{FireResult, NewExecution};
 pub use intents::{IntentTerms, Standing};
 pub use legs::FallingBack;
-pub use queries::{AuditFilter, AuditRow, Counts, Filter, LIST_LIMIT};
+pub use queries::{Counts, Filter, LIST_LIMIT};
 pub use sending::{Began, Refusal};
 
 use crate::domain::protection::Protections;
@@ -58,6 +61,8 @@ pub struct Journal {
     has_intents: bool,
     /// What holds for accounts that have no limits of their own.
     protections: Protections,
+    /// Where the head of the audit log is noted.
+    witness: audit::Witness,
 }
 
 impl Journal {
@@ -71,6 +76,7 @@ impl Journal {
             intents: None,
             has_intents: false,
             protections: Protections::default(),
+            witness: audit::Witness::default(),
         }
     }
 
@@ -84,6 +90,7 @@ impl Journal {
             intents: None,
             has_intents: false,
             protections: Protections::default(),
+            witness: audit::Witness::default(),
         }
     }
 

@@ -1,17 +1,15 @@
-//! Finding executions and audit entries again.
+//! Finding executions again.
 
 use sea_orm::sea_query::{Expr, Func, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
-use serde::Serialize;
 
-use super::execution::{Columns, Execution, TABLE};
+use super::execution::{Execution, TABLE};
 use super::{Journal, JournalError};
-use crate::domain::audit::Entry;
 use crate::domain::execution::State;
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId};
-use crate::store::entity::{audit, execution};
+use crate::store::entity::execution;
 use crate::store::{Listed, StoreError, list};
 
 /// How many rows a list holds unless it says otherwise.
@@ -41,43 +39,6 @@ impl Default for Filter {
     }
 }
 
-/// Which audit entries to list.
-#[derive(Clone, Debug)]
-pub struct AuditFilter {
-    /// Of this account only.
-    pub account: Option<AccountId>,
-    /// Of this automation only.
-    pub automation: Option<AutomationId>,
-    /// At most so many, the latest.
-    pub limit: u64,
-}
-
-impl Default for AuditFilter {
-    fn default() -> Self {
-        Self {
-            account: None,
-            automation: None,
-            limit: LIST_LIMIT,
-        }
-    }
-}
-
-/// A stored audit entry.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct AuditRow {
-    /// Its number: entries are numbered in the order of writing.
-    pub seq: i64,
-    /// The execution that it tells of.
-    #[serde(rename = "executionId")]
-    pub execution: ExecutionId,
-    /// The account.
-    #[serde(rename = "accountId")]
-    pub account: AccountId,
-    /// The entry.
-    #[serde(flatten)]
-    pub entry: Entry,
-}
-
 /// How many executions are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts([u64; State::ALL.len()]);
@@ -95,31 +56,6 @@ impl Counts {
         State::ALL.into_iter().zip(self.0)
     }
 }
-
-impl TryFrom<audit::Model> for AuditRow {
-    type Error = StoreError;
-
-    fn try_from(row: audit::Model) -> Result<Self, StoreError> {
-        let columns = Columns {
-            table: AUDIT_TABLE,
-            id: &row.seq.to_string(),
-        };
-        Ok(Self {
-            seq: row.seq,
-            execution: columns.parse("execution_id", &row.execution_id)?,
-            account: AccountId::new(row.account_id),
-            entry: Entry {
-                automation_id: AutomationId::new(row.automation_id),
-                kind: row.kind,
-                message: row.message,
-                data: row.data,
-                timestamp: row.timestamp,
-            },
-        })
-    }
-}
-
-const AUDIT_TABLE: &str = "automation_logs";
 
 impl Journal {
     /// All executions that are planned or sending, oldest first. What cannot be read is told beside
@@ -186,34 +122,6 @@ impl Journal {
             .read(async |db| {
                 let query = query.build(db.get_database_backend());
                 let listed = list::<execution::Model, Execution, _>(db, query, TABLE, "id").await;
-                listed.map_err(JournalError::from)
-            })
-            .await
-    }
-
-    /// The latest audit entries that a filter lets through, the latest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn audit_entries(
-        &self,
-        filter: &AuditFilter,
-    ) -> Result<Listed<AuditRow>, JournalError> {
-        use audit::Column;
-        let mut query = audit::Entity::find()
-            .order_by_desc(Column::Seq)
-            .limit(filter.limit);
-        if let Some(account) = &filter.account {
-            query = query.filter(Column::AccountId.eq(account.as_str()));
-        }
-        if let Some(automation) = &filter.automation {
-            query = query.filter(Column::AutomationId.eq(automation.as_str()));
-        }
-        self.store
-            .read(async |db| {
-                let query = query.build(db.get_database_backend());
-                let listed =
-                    list::<audit::Model, AuditRow, _>(db, query, AUDIT_TABLE, "execution_id").await;
                 listed.map_err(JournalError::from)
             })
             .await

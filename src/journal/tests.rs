@@ -1,5 +1,6 @@
 //! The journal against a real database: a file of SQLite, or a server of PostgreSQL.
 
+mod audit;
 mod cost;
 mod outage;
 mod parts;

@@ -179,6 +179,14 @@ impl Store {
         self.shared.writer.counts()
     }
 
+    /// The key that binds the entries of the audit log.
+    ///
+    /// # Errors
+    /// [`VaultError::NoKey`].
+    pub(crate) fn audit_key(&self) -> Result<ring::hmac::Key, VaultError> {
+        self.vault().map(Vault::audit_key)
+    }
+
     fn vault(&self) -> Result<&Vault, VaultError> {
         self.shared.vault.as_ref().ok_or(VaultError::NoKey)
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::aead::{self, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -19,6 +20,8 @@ use crate::domain::ids::AccountId;
 const KEY_LEN: usize = 32;
 const VERSION: &str = "v1.";
 const AAD_PREFIX: &str = "vigia/credentials/v1/";
+/// What the key of the audit log is derived by.
+const AUDIT_KEY: &[u8] = b"vigia/audit/v1";
 /// A key file longer than this is no key file.
 const KEY_FILE_MOST: u64 = 1024;
 
@@ -207,6 +210,12 @@ impl Vault {
             .open_in_place(nonce, aad(account), &mut text)
             .map_err(|_| cannot())?;
         parts(text).ok_or_else(cannot)
+    }
+
+    /// The key that binds the entries of the audit log, derived from the master key.
+    pub(crate) fn audit_key(&self) -> hmac::Key {
+        let master = hmac::Key::new(hmac::HMAC_SHA256, self.key.expose_secret());
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, AUDIT_KEY).as_ref())
     }
 
     fn key(&self) -> Result<LessSafeKey, VaultError> {

@@ -180,7 +180,18 @@ impl Stage {
         watchman.stop().await;
         let books = self.books().await;
         self.assert_agreement(&books);
+        self.assert_chained().await;
         books
+    }
+
+    /// Whatever was killed, the audit log's entries are one chain, and no noted head is missing.
+    async fn assert_chained(&self) {
+        let store = self.store().await;
+        let journal = Journal::new(store.clone(), Epoch::NONE);
+        let found = journal.verify_audit(self.data_dir(), &[], |_| {});
+        let found = found.await.unwrap();
+        assert!(found.is_whole(), "{found:#?}");
+        store.close().await;
     }
 
     fn assert_agreement(&self, books: &Books) {

@@ -4,11 +4,13 @@
 #![recursion_limit = "256"] // stories are deeply nested futures
 
 mod accounts_by_http;
+mod audit;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
 mod desk;
 mod doors;
+mod ending;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]
 mod figures;

@@ -39,9 +39,8 @@ impl Supervisor {
             .filter(|id| !desired.accounts.contains_key(*id))
             .cloned()
             .collect();
-        for id in gone {
-            self.end_account(&id);
-        }
+        self.end_accounts(&gone);
+        let mut added = vec![];
         for (id, wanted) in desired.accounts {
             if self.moves(&wanted.stored) {
                 if wanted.is_owed {
@@ -53,7 +52,7 @@ impl Supervisor {
                     continue;
                 }
                 // Nothing of what it has here is there: no place is to be kept.
-                self.end_account(&id);
+                self.end_accounts(std::slice::from_ref(&id));
             }
             let Wanted {
                 stored,
@@ -72,7 +71,7 @@ impl Supervisor {
             match (present, credentials) {
                 (None, Some(credentials)) => {
                     self.plans.insert(id, plans);
-                    self.add_account(&stored, credentials, context);
+                    added.extend(self.new_account(&stored, credentials));
                 }
                 (None, None) => self.shared.expected.cannot(id),
                 (Some(present), credentials) => {
@@ -83,6 +82,7 @@ impl Supervisor {
                 }
             }
         }
+        self.add_accounts(added, context);
     }
 
     /// Whether an account is served on another network than is stored now.
@@ -131,26 +131,24 @@ impl Supervisor {
         })
     }
 
-    fn add_account(
+    fn new_account(
         &mut self,
         stored: &store::Account,
         credentials: Credentials,
-        context: &mut Context<Self>,
-    ) {
+    ) -> Option<Arc<Account>> {
         let network = match self.network_of(stored) {
             Ok(network) => network,
             Err(problem) => {
                 self.tell_once(format!("account {}: {problem}", stored.name));
                 self.shared.expected.cannot(stored.id.clone());
-                return;
+                return None;
             }
         };
-        network.sockets.expect(&stored.id);
-        let id = stored.id.clone();
         let rate = network.key_rates.of(&credentials);
-        let account = Arc::new(Account {
+        self.served.insert(stored.id.clone(), Access::of(stored));
+        Some(Arc::new(Account {
             tag: AccountTag {
-                id: id.clone(),
+                id: stored.id.clone(),
                 name: stored.name.as_str().into(),
             },
             user: stored.user_id.clone(),
@@ -162,20 +160,31 @@ impl Supervisor {
             lineage: Arc::default(),
             connection: Slot::new("connection"),
             watches: Watches::default(),
-        });
-        self.enter(account);
-        self.served.insert(id.clone(), Access::of(stored));
-        self.feed(&stored.network, context);
-        self.start_part(Part::Connection(id.clone()), context);
-        // An intake that is being restarted finds the account served.
-        self.shared.intake.tell(Served(id));
+        }))
     }
 
-    /// From now on this is the account of its id.
-    pub(super) fn enter(&self, account: Arc<Account>) {
+    fn add_accounts(&mut self, added: Vec<Arc<Account>>, context: &mut Context<Self>) {
+        self.enter(&added);
+        for account in added {
+            let (id, network) = (account.tag.id.clone(), &account.network);
+            network.sockets.expect(&id);
+            self.feed(&network.network.name, context);
+            self.start_part(Part::Connection(id.clone()), context);
+            // An intake that is being restarted finds the account served.
+            self.shared.intake.tell(Served(id));
+        }
+    }
+
+    /// From now on these are the accounts of their ids. All in one step: each copies the whole table,
+    /// and at a start there are as many as there are accounts.
+    pub(super) fn enter(&self, entering: &[Arc<Account>]) {
+        if entering.is_empty() {
+            return;
+        }
         self.shared.accounts.rcu(|accounts| {
             let mut accounts = (**accounts).clone();
-            accounts.insert(account.tag.id.clone(), Arc::clone(&account));
+            let entering = entering.iter().map(Arc::clone);
+            accounts.extend(entering.map(|account| (account.tag.id.clone(), account)));
             accounts
         });
     }
@@ -187,26 +196,37 @@ impl Supervisor {
         }
     }
 
-    fn end_account(&mut self, id: &AccountId) {
-        let part = Part::Connection(id.clone());
-        let name = self.name(&part);
-        self.wards.remove(&name);
-        self.clear_slot(&part);
-        self.plans.remove(id);
-        self.served.remove(id);
-        self.failed.remove(id);
-        if let Some(account) = self.shared.accounts.load().get(id) {
-            let refused = RestartRefused::Disabled(account.tag.name.to_string());
-            self.abandon(id, refused);
-            account.network.sockets.forget(id);
+    /// Ends accounts that are served no longer; out of the table in one step, as they came in.
+    fn end_accounts(&mut self, gone: &[AccountId]) {
+        if gone.is_empty() {
+            return;
+        }
+        let mut stopped = vec![];
+        for id in gone {
+            let part = Part::Connection(id.clone());
+            let name = self.name(&part);
+            self.wards.remove(&name);
+            self.clear_slot(&part);
+            self.plans.remove(id);
+            self.served.remove(id);
+            self.failed.remove(id);
+            if let Some(account) = self.shared.accounts.load().get(id) {
+                let refused = RestartRefused::Disabled(account.tag.name.to_string());
+                self.abandon(id, refused);
+                account.network.sockets.forget(id);
+            }
+            stopped.push(name);
         }
         self.shared.accounts.rcu(|accounts| {
             let mut accounts = (**accounts).clone();
-            accounts.remove(id);
+            for id in gone {
+                accounts.remove(id);
+            }
             accounts
         });
-        let stopped = Event::ActorStopped { actor: name };
-        self.shared.events.emit(stopped);
+        for actor in stopped {
+            self.shared.events.emit(Event::ActorStopped { actor });
+        }
     }
 }
 

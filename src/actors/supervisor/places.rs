@@ -1,6 +1,5 @@
 //! Changing places: the second connection of an account takes the first one's, which then ends.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -76,7 +75,7 @@ impl Supervisor {
             asker,
         };
         // What was sent to the old one so far it passes on before it ends: all in one mailbox.
-        self.enter(Arc::clone(&account));
+        self.enter(std::slice::from_ref(&account));
         account.connection.fill(child.addr().clone());
         child.addr().do_send(TookOver(present.view.load_full()));
         self.served.insert(id.clone(), access);

@@ -32,6 +32,11 @@ pub use stops::StopLoss;
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Deadline of a command, and of a reading.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Connections that are kept for the next request: as many as there may be executions at once by
+/// default, so that their commands find one open. What more a burst of readings opened (all accounts at
+/// the start, or while the exchange is slow) is closed as soon as it is not used: each holds a file and
+/// some 35 KiB.
+const KEPT_OPEN: usize = 64;
 
 /// The REST side of one network. Cheap to clone; clones share connections and clock.
 #[derive(Clone, Debug)]
@@ -71,6 +76,7 @@ impl Rest {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)
             .timeout(ANSWER_WITHIN)
+            .pool_max_idle_per_host(KEPT_OPEN)
             .local_address(egress)
             .tcp_nodelay(true)
             .tls_backend_preconfigured(ClientConfig::clone(network.tls()));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::aftermath::Aftermath;
 use super::super::arming::{ARMED, FIRED};
-use super::super::ending::write_entry;
+use super::super::audit::{self, Pen, Written};
 use super::super::execution::{Columns, Execution, Source, TABLE};
 use super::super::fire::find_by_key;
 use super::super::sending::owns;
@@ -40,11 +40,17 @@ impl Journal {
     /// [`JournalError::NotOwner`], and as every write.
     pub(super) async fn take_over(&self, intent: Intent) -> Result<Taken, JournalError> {
         let (epoch, aftermath) = (self.epoch, self.aftermath());
-        self.store
+        let pen = self.pen()?;
+        let (taken, written) = self
+            .store
             .write(Kind::Several, move |db| {
-                Box::pin(async move { write(db, epoch, aftermath, intent).await })
+                Box::pin(async move { write(db, epoch, aftermath, pen, intent).await })
             })
-            .await
+            .await?;
+        if let Some(written) = written {
+            self.witness.note(written);
+        }
+        Ok(taken)
     }
 }
 
@@ -52,8 +58,9 @@ async fn write(
     db: &DatabaseExecutor<'_>,
     epoch: Epoch,
     aftermath: Aftermath,
+    pen: Pen,
     intent: Intent,
-) -> Result<Taken, JournalError> {
+) -> Result<(Taken, Option<Written>), JournalError> {
     if db.query_one(&owns(epoch)).await?.is_none() {
         return Err(JournalError::NotOwner);
     }
@@ -72,17 +79,18 @@ async fn write(
             };
             let state: State = columns.parse("state", &stands.state)?;
             if state.is_final() {
-                return Ok(match state == row.state {
+                let taken = match state == row.state {
                     true => Taken::Over,
                     false => Taken::Ended(state),
-                });
+                };
+                return Ok((taken, audit::standing(db, id).await?));
             }
             db.execute(&bring(&row)?).await?;
             Taken::Over
         }
         None => {
             let taken = match find_by_key(db, &row.trigger_key).await? {
-                Some(_) if row.state == State::Planned => return Ok(Taken::Dropped),
+                Some(_) if row.state == State::Planned => return Ok((Taken::Dropped, None)),
                 Some(_) => {
                     row.trigger_key = format!("{}:beside:{id}", row.trigger_key);
                     Taken::Beside
@@ -96,17 +104,18 @@ async fn write(
     if taken == Taken::Over && row.source == Source::Live {
         fire(db, &row).await?;
     }
+    let mut written = None;
     if row.state == State::Done {
         let outcome = row.outcome.as_ref().unwrap_or(&Value::Null);
         succession::of_outcome(db, id, outcome, row.created_at).await?;
         if let Some(entry) = entry {
-            write_entry(db, id, row.account.to_string(), entry).await?;
+            written = Some(pen.write(db, id, row.account.to_string(), entry).await?);
         }
     }
     if let Some(ended_at) = row.finished_at.filter(|_| row.state.is_final()) {
         aftermath.of(db, id, ended_at).await?;
     }
-    Ok(taken)
+    Ok((taken, written))
 }
 
 fn json(value: impl serde::Serialize) -> Result<Value, StoreError> {

@@ -61,16 +61,10 @@ impl Set {
         let journal = set.journal.clone().protecting(PROTECTIONS);
         Self { journal, ..set }
     }
-
-    async fn done(&self, n: u128) -> Done {
-        let entry = self.entry(execution(n));
-        let done = self.journal.done(execution(n), json!({}), entry, at(12));
-        done.await.unwrap()
-    }
 }
 
 /// However it is limited, from the trigger to the order: one transaction of two statements, which a
-/// file takes at once, and one statement. Afterwards one of three.
+/// file takes at once, and one statement.
 #[tokio::test]
 async fn one_order_costs_three_statements_and_two_commits() {
     for set in [Set::new().await, Set::limited().await] {
@@ -85,9 +79,6 @@ async fn one_order_costs_three_statements_and_two_commits() {
         let (began, spent) = set.costs(set.begin(execution(1))).await;
         assert_eq!(began, Began::Sending { attempt: 1 });
         assert_eq!(spent, cost(1, 1), "letting out");
-        let (done, spent) = set.costs(set.done(1)).await;
-        assert_eq!(done, Done::Recorded);
-        assert_eq!(spent, cost(3, 1), "recording");
     }
 }
 
@@ -131,9 +122,6 @@ async fn a_hundred_orders_at_once_share_commits_and_need_no_savepoints() {
             .all(|one| *one == Began::Sending { attempt: 1 })
     );
     assert_eq!(spent, cost(beginnings, 1), "letting out");
-    let (_, spent) = set.costs(join_all(all.map(|n| set.done(n)))).await;
-    let batches = 100u64.div_ceil(32);
-    assert_eq!(spent, cost(300, batches), "recording");
 }
 
 /// Those that are refused are told why, and cost the others no savepoints; in a file, where all of them
@@ -203,10 +191,9 @@ async fn no_statement_of_an_order_looks_through_what_grows() {
     let fired = set.journal.fire(new, LIMITS, at(10)).await;
     assert_eq!(fired, Ok(FireResult::Fired));
     assert_eq!(set.begin(execution(1)).await, Began::Sending { attempt: 1 });
-    set.done(1).await;
     let seen = set.fixture.store.write_counts().seen().split_off(from);
     let seen = apart(seen);
-    assert_eq!(seen.len(), 6);
+    assert_eq!(seen.len(), 3);
     for statement in seen {
         let plan = set.plan(&statement).await;
         println!("{}\n{}\n", statement.sql, plan.join("\n"));
