@@ -90,19 +90,31 @@ async fn reading() {
     stage.end().await;
 }
 
+/// What a crowd's orders took, in milliseconds.
+struct Crowd {
+    times: Figures,
+    /// The means of the hops on their way, by name.
+    hops: Vec<(&'static str, f64)>,
+    /// Statements and transactions of the database for each order, its recording included.
+    statements: f64,
+    commits: f64,
+}
+
 /// Each account has one position; one price endangers all of them. From the reading of the frame with
 /// that price to each order's leaving, its intent being durable by then.
-async fn orders(accounts: usize, rounds: usize, guard: &Value) -> Figures {
+async fn orders(accounts: usize, rounds: usize, guard: &Value) -> Crowd {
     let stage = stage().await;
     let owners = stage.owners(accounts, guard).await;
     stage.over_sockets(&owners).await;
-    let mut times = vec![];
+    let (mut times, mut statements, mut commits) = (vec![], 0, 0);
+    let writes = stage.app.shared.store.write_counts();
     for round in 0..rounds {
         if round > 0 {
             stage.price(CALM).await;
             stage.open_more(&owners).await;
         }
         let mark = stage.ears.mark();
+        let before = (writes.statements.read(), writes.commits.read());
         stage.control.set_price(DANGER).expect("a price");
         let sending = |_, event: &Event| match event {
             Event::Sending {
@@ -113,6 +125,8 @@ async fn orders(accounts: usize, rounds: usize, guard: &Value) -> Figures {
         let sent = stage.ears.hear("orders", mark, accounts, sending).await;
         let done = |_, event: &Event| matches!(event, Event::Done { .. }).then_some(());
         stage.ears.hear("closes", mark, accounts, done).await;
+        statements += writes.statements.read() - before.0;
+        commits += writes.commits.read() - before.1;
         times.extend(sent);
     }
     let closed = stage.control.ledger();
@@ -121,6 +135,9 @@ async fn orders(accounts: usize, rounds: usize, guard: &Value) -> Figures {
         .filter(|entry| entry.kind == LedgerKind::Closed);
     let (closed, orders) = (closed.count(), accounts * rounds);
     assert_eq!((closed, times.len()), (orders, orders), "each once");
+    let hops = stage.app.shared.events.metrics().hops.each();
+    let hops = hops.map(|(name, hop)| (name, hop.read()));
+    let hops = hops.map(|(name, seen)| (name, seen.sum * 1e3 / seen.count.max(1) as f64));
     stage.end().await;
     let dated = times.iter().flatten().count();
     if dated < orders {
@@ -129,7 +146,13 @@ async fn orders(accounts: usize, rounds: usize, guard: &Value) -> Figures {
             orders - dated
         );
     }
-    Figures::of(times.into_iter().flatten())
+    let each = |count: u64| count as f64 / orders as f64;
+    Crowd {
+        times: Figures::of(times.into_iter().flatten()),
+        hops: hops.to_vec(),
+        statements: each(statements),
+        commits: each(commits),
+    }
 }
 
 async fn bench() {
@@ -139,13 +162,26 @@ async fn bench() {
         all.push((accounts, rounds, orders(accounts, rounds, &closing()).await));
     }
     heading("price -> order, intent durable, ms");
-    for (accounts, rounds, times) in &all {
-        times.print(&format!(
-            "{accounts} accounts endangered at once, {rounds} times"
+    for (accounts, rounds, crowd) in &all {
+        crowd.times.print(&format!(
+            "accounts endangered at once: {accounts}, {rounds} times"
         ));
     }
-    for (accounts, _, times) in &all {
-        times.bars(&format!("accounts: {accounts}"), "ms");
+    println!(
+        "\nthe hops of these orders, means in ms; the database, per order, its recording included"
+    );
+    for (accounts, _, crowd) in &all {
+        let hops = crowd.hops.iter();
+        let hops: Vec<_> = hops.map(|(name, ms)| format!("{name} {ms:.2}")).collect();
+        println!(
+            "{accounts:>5}: {}; {:.2} statements, {:.2} commits",
+            hops.join(", "),
+            crowd.statements,
+            crowd.commits
+        );
+    }
+    for (accounts, _, crowd) in &all {
+        crowd.times.bars(&format!("accounts: {accounts}"), "ms");
     }
 }
 

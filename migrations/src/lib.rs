@@ -16,6 +16,7 @@ mod m0009_socket_attempts;
 mod m0010_kill_switches;
 mod m0011_protections;
 mod m0012_pauses;
+mod m0013_planned;
 
 use sea_orm_migration::prelude::*;
 
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_kill_switches::Migration),
             Box::new(m0011_protections::Migration),
             Box::new(m0012_pauses::Migration),
+            Box::new(m0013_planned::Migration),
         ]
     }
 }

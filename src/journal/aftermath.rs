@@ -54,15 +54,29 @@ impl Aftermath {
     ) -> Result<Option<Paused>, JournalError> {
         let (row, state) = found(db, id).await?;
         self.tell(db, id, &row, state, now).await?;
-        let account = row.account_id.as_str();
         match omen(state, row.reason.as_deref()) {
             Omen::None => Ok(None),
             Omen::Good => {
-                forget_failures(db, account).await?;
+                forget_failures(db, &row.account_id).await?;
                 Ok(None)
             }
             Omen::Bad => self.one_more_failure(db, &row, state, now).await,
         }
+    }
+
+    /// The same of what was done for an account. What is told of nobody need not be read for it.
+    pub(super) async fn of_done(
+        self,
+        db: &DatabaseExecutor<'_>,
+        id: ExecutionId,
+        account: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        if self.told.has(NoticeKind::ExecutionDone) {
+            self.told_of(db, id, now).await?;
+        }
+        forget_failures(db, account).await?;
+        Ok(())
     }
 
     /// Tells of an end, whoever brought it about.

@@ -1,7 +1,9 @@
 //! What may fire, as stored: an episode is durable before its level is registered.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, FromQueryResult, QueryFilter,
 };
@@ -12,7 +14,7 @@ use crate::domain::execution::State;
 use crate::domain::ids::{AutomationId, ExecutionId, PositionId};
 use crate::store::entity::arming::{Column, Entity, Model};
 use crate::store::entity::execution;
-use crate::store::{Kind, StoreError};
+use crate::store::{Kind, StoreError, Turn};
 
 const TABLE: &str = "arming";
 pub(super) const ARMED: &str = "armed";
@@ -92,62 +94,24 @@ impl Journal {
             armed_at: from,
             fired_at: None,
         };
-        let open = Query::insert()
-            .into_table(Entity)
-            .columns([
-                Column::AutomationId,
-                Column::PositionId,
-                Column::RuleVersion,
-                Column::Episode,
-                Column::State,
-                Column::ArmedAt,
-            ])
-            .values([
-                row.automation_id.as_str().into(),
-                row.position_id.as_str().into(),
-                rule_version.into(),
-                episode.into(),
-                ARMED.into(),
-                from.into(),
-            ])
-            .map_err(|error| StoreError::unavailable(error.to_string()))?
-            .on_conflict(
-                OnConflict::columns([
-                    Column::AutomationId,
-                    Column::PositionId,
-                    Column::RuleVersion,
-                ])
-                .update_columns([
-                    Column::Episode,
-                    Column::State,
-                    Column::ExecutionId,
-                    Column::ArmedAt,
-                    Column::FiredAt,
-                ])
-                .action_and_where(Expr::col((Entity, Column::State)).eq(FIRED))
-                .action_and_where(Expr::col((Entity, Column::Episode)).eq(episode - 1))
-                .action_and_where(Expr::exists(its_execution_goes_on()).not())
-                .to_owned(),
-            )
-            .to_owned();
+        // Most often it stands already: then there is nothing to write, and nobody waits for it.
+        let key = &row;
+        let stored = self.store.read(async |db| {
+            let db = DatabaseExecutor::Connection(db);
+            stands(&db, key).await
+        });
+        match stored.await? {
+            Some(stands @ OpenedEpisode::Armed { .. }) => return Ok(stands),
+            Some(stands @ OpenedEpisode::Fired { episode: fired, .. }) if fired + 1 != episode => {
+                return Ok(stands);
+            }
+            _ => {}
+        }
+        let opening = Arc::new(row);
         self.store
-            .write(Kind::One, move |db| {
-                Box::pin(async move {
-                    match db.execute(&open).await.map_err(StoreError::from) {
-                        Ok(done) if done.rows_affected() > 0 => {
-                            Ok(OpenedEpisode::Armed { episode, from })
-                        }
-                        Ok(_) => stands(db, &row).await?.ok_or_else(|| {
-                            StoreError::unavailable("the arming changed meanwhile; try again")
-                                .into()
-                        }),
-                        // The only thing that it refers to is its automation.
-                        Err(StoreError::ForeignKey(_)) => {
-                            Err(StoreError::no_automation(&row.automation_id).into())
-                        }
-                        Err(error) => Err(error.into()),
-                    }
-                })
+            .write_again(Turn::Other, Kind::One, move |db| {
+                let opening = Arc::clone(&opening);
+                Box::pin(async move { open(db, &opening).await })
             })
             .await
     }
@@ -193,6 +157,63 @@ impl Journal {
         let stored = rows.await?.into_iter().map(|row| row.read(automation));
         Ok(stored.collect::<Result<_, _>>()?)
     }
+}
+
+/// Writes an episode down where it may be opened; answers what stands then.
+async fn open(db: &DatabaseExecutor<'_>, row: &Model) -> Result<OpenedEpisode, JournalError> {
+    match db.execute(&opening(row)?).await.map_err(StoreError::from) {
+        Ok(done) if done.rows_affected() > 0 => Ok(OpenedEpisode::Armed {
+            episode: row.episode,
+            from: row.armed_at,
+        }),
+        Ok(_) => stands(db, row).await?.ok_or_else(|| {
+            StoreError::unavailable("the arming changed meanwhile; try again").into()
+        }),
+        // The only thing that it refers to is its automation.
+        Err(StoreError::ForeignKey(_)) => Err(StoreError::no_automation(&row.automation_id).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn opening(row: &Model) -> Result<InsertStatement, StoreError> {
+    Ok(Query::insert()
+        .into_table(Entity)
+        .columns([
+            Column::AutomationId,
+            Column::PositionId,
+            Column::RuleVersion,
+            Column::Episode,
+            Column::State,
+            Column::ArmedAt,
+        ])
+        .values([
+            row.automation_id.as_str().into(),
+            row.position_id.as_str().into(),
+            row.rule_version.into(),
+            row.episode.into(),
+            ARMED.into(),
+            row.armed_at.into(),
+        ])
+        .map_err(|error| StoreError::unavailable(error.to_string()))?
+        .on_conflict(
+            OnConflict::columns([
+                Column::AutomationId,
+                Column::PositionId,
+                Column::RuleVersion,
+            ])
+            .update_columns([
+                Column::Episode,
+                Column::State,
+                Column::ExecutionId,
+                Column::ArmedAt,
+                Column::FiredAt,
+            ])
+            .action_and_where(Expr::col((Entity, Column::State)).eq(FIRED))
+            .action_and_where(Expr::col((Entity, Column::Episode)).eq(row.episode - 1))
+            .action_and_where(Expr::exists(its_execution_goes_on()).not())
+            .to_owned(),
+        )
+        .to_owned())
 }
 
 #[derive(FromQueryResult)]

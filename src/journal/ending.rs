@@ -71,9 +71,9 @@ impl Journal {
                         };
                     };
                     succession::of_outcome(db, id, &result, now).await?;
-                    let account = row.try_get("", "account_id")?;
-                    let written = pen.write(db, id, account, entry).await?;
-                    aftermath.of(db, id, now).await?;
+                    let account: String = row.try_get("", "account_id")?;
+                    let written = pen.write(db, id, account.clone(), entry).await?;
+                    aftermath.of_done(db, id, &account, now).await?;
                     Ok((Done::Recorded, Some(written)))
                 })
             })

@@ -1,20 +1,23 @@
 //! Firing: one transaction writes the execution down and takes the arming away, so that there is
 //! neither a trigger without an execution nor a second execution of one trigger.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, UpdateStatement};
-use sea_orm::{ConnectionTrait, DatabaseExecutor};
+use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend, QueryResult, Statement};
 
 use super::arming::{ARMED, FIRED, stands};
 use super::execution::{Columns, Source, TABLE};
-use super::sending::{owns, stopped, why_stopped};
+use super::sending::owns;
 use super::{Journal, JournalError, limits};
-use crate::domain::execution::{Action, Decision, SkipReason, State, live_trigger_key};
+use crate::domain::execution::{Action, Decision, State, live_trigger_key};
 use crate::domain::ids::{AccountId, AutomationId, ExecutionId, PositionId, UserId};
 use crate::domain::protection::DailyLimit;
 use crate::domain::rules::Limits;
 use crate::store::entity::{arming, execution};
-use crate::store::{Epoch, Kind, StoreError};
+use crate::store::{Acting, Course, Kind, StoreError, Turn, held_back, paused};
 
 /// The execution of a live trigger, to be written down.
 #[derive(Clone, Debug)]
@@ -77,38 +80,153 @@ impl Journal {
         limits: Limits,
         now: DateTime<Utc>,
     ) -> Result<FireResult, JournalError> {
-        let key = live_trigger_key(&new.automation, new.position, new.rule_version, new.episode);
-        let insert = insert(&new, &key, Source::Live, now)?;
-        let epoch = self.epoch;
-        let disarm = disarm(&new, epoch, now);
-        let journal = self.clone();
+        let firing = Firing {
+            key: live_trigger_key(&new.automation, new.position, new.rule_version, new.episode),
+            journal: self.clone(),
+            new,
+            limits,
+            now,
+        };
         self.store
-            .write(Kind::Several, move |db| {
-                Box::pin(async move {
-                    let reached = limits::reached(db, &journal, &new, limits, now).await?;
-                    if let Some(reached) = reached
-                        && find_by_key(db, &key).await?.is_none()
-                    {
-                        return Ok(reached);
-                    }
-                    if db.execute(&insert).await?.rows_affected() == 0 {
-                        return fired_before(db, &key, new.id).await;
-                    }
-                    if db.execute(&disarm).await?.rows_affected() == 0 {
-                        if db.query_one(&owns(epoch)).await?.is_none() {
-                            return Err(JournalError::NotOwner);
-                        }
-                        match why_stopped(db, new.id).await? {
-                            Some(SkipReason::AccountPaused) => return Err(JournalError::Paused),
-                            Some(_) => return Err(JournalError::Stopped),
-                            None => {}
-                        }
-                        return Err(not_armed(db, &new, now).await);
-                    }
-                    Ok(FireResult::Fired)
-                })
-            })
-            .await
+            .write_usual(Turn::Fire, Kind::Several, firing)
+            .await?
+    }
+}
+
+/// The firing of an episode.
+struct Firing {
+    journal: Journal,
+    key: String,
+    new: NewExecution,
+    limits: Limits,
+    now: DateTime<Utc>,
+}
+
+/// What came of it. An error in it is an answer too: nothing was written.
+type Answer = Result<FireResult, JournalError>;
+
+impl Course for Firing {
+    type Answer = Answer;
+    type Error = JournalError;
+
+    fn usual(&self) -> Result<Vec<Statement>, StoreError> {
+        let mut disarm = self.disarm();
+        disarm.returning(Query::returning().column(arming::Column::Episode));
+        let mut insert = insert(&self.new, &self.key, Source::Live, self.now)?;
+        insert.returning(Query::returning().column(execution::Column::Episode));
+        let backend = DbBackend::Sqlite;
+        Ok(vec![backend.build(&disarm), backend.build(&insert)])
+    }
+
+    fn went_as_usual(&self, _: &[QueryResult]) -> Result<Answer, JournalError> {
+        Ok(Ok(FireResult::Fired))
+    }
+
+    fn run<'c>(
+        self: Arc<Self>,
+        db: &'c DatabaseExecutor<'c>,
+    ) -> BoxFuture<'c, Result<Answer, JournalError>> {
+        Box::pin(async move { self.write(db).await })
+    }
+}
+
+impl Firing {
+    /// The episode first: where it may not fire, nothing was written that must be undone.
+    async fn write(&self, db: &DatabaseExecutor<'_>) -> Result<Answer, JournalError> {
+        if db.execute(&self.disarm()).await?.rows_affected() == 0 {
+            return self.why_not(db).await;
+        }
+        let insert = insert(&self.new, &self.key, Source::Live, self.now)?;
+        if db.execute(&insert).await?.rows_affected() == 0 {
+            return self.belongs_to_another(db).await.map(Ok);
+        }
+        Ok(Ok(FireResult::Fired))
+    }
+
+    async fn why_not(&self, db: &DatabaseExecutor<'_>) -> Result<Answer, JournalError> {
+        let (journal, new) = (&self.journal, &self.new);
+        if let Some(found) = find_by_key(db, &self.key).await? {
+            return Ok(Ok(self.fired_by(found)));
+        }
+        if let Some(reached) = limits::reached(db, journal, new, self.limits, self.now).await? {
+            return Ok(Ok(reached));
+        }
+        if db.query_one(&owns(journal.epoch)).await?.is_none() {
+            return Ok(Err(JournalError::NotOwner));
+        }
+        let acting = acting(new);
+        if db.query_one(&paused(&acting)).await?.is_some() {
+            return Ok(Err(JournalError::Paused));
+        }
+        if db.query_one(&held_back(&acting)).await?.is_some() {
+            return Ok(Err(JournalError::Stopped));
+        }
+        Ok(Err(not_armed(db, new, self.now).await))
+    }
+
+    fn fired_by(&self, found: ExecutionId) -> FireResult {
+        if found == self.new.id {
+            FireResult::Fired
+        } else {
+            FireResult::FiredBefore(found)
+        }
+    }
+
+    /// The episode was armed although its execution stands, as after a restored backup: that is the
+    /// execution that it has fired.
+    async fn belongs_to_another(
+        &self,
+        db: &DatabaseExecutor<'_>,
+    ) -> Result<FireResult, JournalError> {
+        let found = find_by_key(db, &self.key).await?;
+        let changed = || StoreError::unavailable("the journal changed; try again");
+        let found = found.ok_or_else(changed)?;
+        let mut point = Query::update();
+        point
+            .table(arming::Entity)
+            .value(arming::Column::ExecutionId, found.to_string());
+        db.execute(&self.of_its_arming(point)).await?;
+        Ok(self.fired_by(found))
+    }
+
+    fn disarm(&self) -> UpdateStatement {
+        use arming::Column;
+        let (journal, new) = (&self.journal, &self.new);
+        let acting = acting(new);
+        let mut disarm = Query::update();
+        disarm
+            .table(arming::Entity)
+            .value(Column::State, FIRED)
+            .value(Column::ExecutionId, new.id.to_string())
+            .value(Column::FiredAt, self.now)
+            .and_where(Expr::col(Column::State).eq(ARMED))
+            // What an earlier owner wrote down, nobody would carry out.
+            .and_where(Expr::exists(owns(journal.epoch)))
+            .and_where(Expr::exists(paused(&acting)).not())
+            .and_where(Expr::exists(held_back(&acting)).not());
+        for room in limits::room(journal, new, self.limits, self.now) {
+            disarm.and_where(room);
+        }
+        self.of_its_arming(disarm)
+    }
+
+    fn of_its_arming(&self, mut update: UpdateStatement) -> UpdateStatement {
+        use arming::Column;
+        let new = &self.new;
+        update
+            .and_where(Expr::col(Column::AutomationId).eq(new.automation.as_str()))
+            .and_where(Expr::col(Column::PositionId).eq(new.position.to_string()))
+            .and_where(Expr::col(Column::RuleVersion).eq(new.rule_version))
+            .and_where(Expr::col(Column::Episode).eq(new.episode));
+        update
+    }
+}
+
+fn acting(new: &NewExecution) -> Acting {
+    Acting {
+        account: Expr::val(new.account.as_str()),
+        automation: Expr::val(new.automation.as_str()),
+        protective: Expr::val(new.decision.is_protective()),
     }
 }
 
@@ -162,38 +280,6 @@ pub(super) fn insert(
                 .to_owned(),
         );
     Ok(insert)
-}
-
-fn disarm(new: &NewExecution, epoch: Epoch, now: DateTime<Utc>) -> UpdateStatement {
-    use arming::Column;
-    Query::update()
-        .table(arming::Entity)
-        .value(Column::State, FIRED)
-        .value(Column::ExecutionId, new.id.to_string())
-        .value(Column::FiredAt, now)
-        .and_where(Expr::col(Column::AutomationId).eq(new.automation.as_str()))
-        .and_where(Expr::col(Column::PositionId).eq(new.position.to_string()))
-        .and_where(Expr::col(Column::RuleVersion).eq(new.rule_version))
-        .and_where(Expr::col(Column::Episode).eq(new.episode))
-        .and_where(Expr::col(Column::State).eq(ARMED))
-        // What an earlier owner wrote down, nobody would carry out.
-        .and_where(Expr::exists(owns(epoch)))
-        .and_where(Expr::exists(stopped(new.id)).not())
-        .to_owned()
-}
-
-async fn fired_before(
-    db: &DatabaseExecutor<'_>,
-    key: &str,
-    id: ExecutionId,
-) -> Result<FireResult, JournalError> {
-    let found = find_by_key(db, key).await?;
-    let found = found.ok_or_else(|| StoreError::unavailable("the journal changed; try again"))?;
-    Ok(if found == id {
-        FireResult::Fired
-    } else {
-        FireResult::FiredBefore(found)
-    })
 }
 
 /// The execution with a trigger key.

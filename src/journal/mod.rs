@@ -22,6 +22,7 @@ mod fire;
 mod intents;
 mod jobs;
 mod legs;
+mod letting_out;
 mod limits;
 mod protections;
 mod queries;

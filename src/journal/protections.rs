@@ -120,14 +120,16 @@ pub(super) async fn reached(
     limits: Limits,
     now: DateTime<Utc>,
 ) -> Result<Option<FireResult>, StoreError> {
+    if new.action.closes() {
+        return Ok(None);
+    }
     let account = new.account.as_str();
     let protections = of(db, journal.protections, account).await?;
     let begun = day_begun(now);
     // What is written down and was never let out takes its place too: not more is written down than
     // can be let out.
-    let waits = || col(Column::State).eq(State::Planned.as_str());
-    let executions = executions(account, let_out_since(begun).or(waits()));
-    let added = added(account, added_since(begun).or(waits()));
+    let executions = executions(account, let_out_since(begun).or(planned()));
+    let added = added(account, added_since(begun).or(planned()));
     let found = forbidden(db, protections, new.action, &executions, &added).await?;
     let Some((limit, today)) = found else {
         return Ok(None);
@@ -180,6 +182,36 @@ pub(super) async fn forbids(
     Ok(found.map(|(limit, _)| limit))
 }
 
+/// The conditions under which nothing is [`reached`] that forbids an account to act, for the
+/// statement that takes the arming away before its execution is written down.
+pub(super) fn room(
+    journal: &Journal,
+    new: &NewExecution,
+    limits: Limits,
+    now: DateTime<Utc>,
+) -> Vec<Expr> {
+    if new.action.closes() {
+        return vec![];
+    }
+    let (account, begun) = (new.account.as_str(), day_begun(now));
+    let own = Own::of(journal.protections, Expr::val(account));
+    // Apart, so that neither looks through all that was ever done for the account.
+    let sent_at = || col(Column::SendingAt);
+    let never_today = sent_at().is_null().or(sent_at().lt(begun));
+    let waits = planned().and(never_today);
+    let written = value_of(executions(account, let_out_since(begun)))
+        .add(value_of(executions(account, waits)));
+    let mut room = vec![within(own.executions(), written.add(1i64))];
+    if let Some(amount) = new.action.added()
+        && !limits.falls_back
+    {
+        let sum =
+            value_of(added(account, added_since(begun))).add(value_of(added(account, planned())));
+        room.push(within(own.sats(), sum.add(amount.0)));
+    }
+    room
+}
+
 /// The condition under which an execution may be let out as `action`: the same as [`forbids`] asks,
 /// for the row that a statement is about.
 pub(super) fn allow(configured: Protections, action: Action, now: DateTime<Utc>) -> Expr {
@@ -187,20 +219,57 @@ pub(super) fn allow(configured: Protections, action: Action, now: DateTime<Utc>)
         return Expr::val(1).eq(1);
     }
     let begun = day_begun(now);
-    let own = |column: Column| Expr::col((Entity, column));
+    let its = |column: Column| Expr::col((Entity, column));
     let others = |select: &mut SelectStatement| {
         let select = select
-            .and_where(col(Column::AccountId).eq(own(Column::AccountId)))
-            .and_where(col(Column::Id).ne(own(Column::Id)));
+            .and_where(col(Column::AccountId).eq(its(Column::AccountId)))
+            .and_where(col(Column::Id).ne(its(Column::Id)));
         value_of(select.to_owned())
     };
-    let most = |column, configured: Option<i64>| {
+    let own = Own::of(configured, its(Column::AccountId));
+    let sent = others(count().and_where(let_out_since(begun)));
+    // What was let out before has its place.
+    let has_place = its(Column::Attempts).gt(0);
+    let allowed = has_place.or(within(own.executions(), sent.add(1i64)));
+    let Some(amount) = action.added() else {
+        return allowed;
+    };
+    let added = others(sum().and_where(added_since(begun)));
+    allowed.and(within(own.sats(), added.add(amount.0)))
+}
+
+/// The limits of an account, as a statement reads them: what it has of its own, or what is configured
+/// for all.
+struct Own {
+    configured: Protections,
+    account: Expr,
+}
+
+impl Own {
+    fn of(configured: Protections, account: Expr) -> Self {
+        Self {
+            configured,
+            account,
+        }
+    }
+
+    fn executions(&self) -> Expr {
+        let configured = self.configured.executions_per_day.map(i64::from);
+        self.most(protection::Column::ExecutionsPerDay, configured)
+    }
+
+    fn sats(&self) -> Expr {
+        let configured = self.configured.sats_per_day.map(|sats| sats.0);
+        self.most(protection::Column::SatsPerDay, configured)
+    }
+
+    fn most(&self, column: protection::Column, configured: Option<i64>) -> Expr {
         let stored = Query::select()
             .column((protection::Entity, column))
             .from(protection::Entity)
             .and_where(
                 Expr::col((protection::Entity, protection::Column::AccountId))
-                    .eq(own(Column::AccountId)),
+                    .eq(self.account.clone()),
             )
             .to_owned();
         // 0 is none, as it is stored.
@@ -208,25 +277,11 @@ pub(super) fn allow(configured: Protections, action: Action, now: DateTime<Utc>)
             value_of(stored),
             Expr::val(configured.unwrap_or(0)),
         ]))
-    };
-    let within = |most: Expr, used: Expr| most.clone().eq(0i64).or(used.lte(most));
-    let executions = most(
-        protection::Column::ExecutionsPerDay,
-        configured.executions_per_day.map(i64::from),
-    );
-    let sent = others(count().and_where(let_out_since(begun)));
-    // What was let out before has its place.
-    let has_place = own(Column::Attempts).gt(0);
-    let allowed = has_place.or(within(executions, sent.add(1i64)));
-    let Some(amount) = action.added() else {
-        return allowed;
-    };
-    let sats = most(
-        protection::Column::SatsPerDay,
-        configured.sats_per_day.map(|sats| sats.0),
-    );
-    let added = others(sum().and_where(added_since(begun)));
-    allowed.and(within(sats, added.add(amount.0)))
+    }
+}
+
+fn within(most: Expr, used: Expr) -> Expr {
+    most.clone().eq(0i64).or(used.lte(most))
 }
 
 async fn of(
@@ -273,6 +328,10 @@ pub(super) fn let_out_since(begun: DateTime<Utc>) -> Expr {
         .is_in(kept.map(State::as_str))
         .or(col(Column::Outcome).is_not_null());
     col(Column::SendingAt).gte(begun).and(applied)
+}
+
+fn planned() -> Expr {
+    col(Column::State).eq(State::Planned.as_str())
 }
 
 /// What is planned again is known not to have been added.

@@ -2,19 +2,17 @@
 //! the latest epoch gets it.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{
-    Expr, ExprTrait, LockType, Query, SelectStatement, UnionType, UpdateStatement,
-};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, UpdateStatement};
 use sea_orm::{ConnectionTrait, DatabaseExecutor, EntityTrait};
 
 use super::execution::{Columns, TABLE};
-use super::{Journal, JournalError, protections};
+use super::letting_out::LettingOut;
+use super::{Journal, JournalError};
 use crate::domain::execution::{Action, Before, SkipReason, State};
 use crate::domain::ids::ExecutionId;
-use crate::domain::protection::Protections;
 use crate::store::entity::execution::{Column, Entity, Model};
-use crate::store::entity::{account, automation, owner};
-use crate::store::{Epoch, Kind, StoreError, TRADING, held_back, paused};
+use crate::store::entity::owner;
+use crate::store::{Epoch, Kind, StoreError, TRADING, Turn};
 
 /// Whether an execution may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,33 +54,20 @@ impl Journal {
         before: Option<Before>,
         now: DateTime<Utc>,
     ) -> Result<Began, JournalError> {
-        let epoch = self.epoch;
-        let protections = self.protections;
-        let mut update = let_out(id, action, before, epoch, now)?;
-        update.and_where(protections::allow(protections, action, now));
         if !self.goes_in_doubt(action) {
             self.check_lease()?;
         }
+        let letting_out = LettingOut {
+            id,
+            action,
+            before,
+            epoch: self.epoch,
+            protections: self.protections,
+            now,
+        };
         let began = self
             .store
-            .write(Kind::One, move |db| {
-                Box::pin(async move {
-                    // All rows: a statement that returns is durable only when it has run to its end.
-                    let rows = db.query_all(&update).await?;
-                    let Some(row) = rows.first() else {
-                        let refusal = why_not(db, id, epoch).await?;
-                        let refusal = match refusal {
-                            Some(refusal) => refusal,
-                            None => over_limit(db, protections, id, action, now).await?,
-                        };
-                        return Ok(Began::Refused(refusal));
-                    };
-                    let attempts: i32 = row.try_get("", "attempts")?;
-                    Ok(Began::Sending {
-                        attempt: attempts.unsigned_abs(),
-                    })
-                })
-            })
+            .write_usual(Turn::LetOut, Kind::One, letting_out)
             .await;
         // The answer may have come late, as to a process that was stopped meanwhile.
         if !self.goes_in_doubt(action) {
@@ -159,37 +144,6 @@ pub(super) fn leads(from: State, to: State) -> bool {
     from != State::Uncertain && from.may_become(to)
 }
 
-fn let_out(
-    id: ExecutionId,
-    action: Action,
-    before: Option<Before>,
-    epoch: Epoch,
-    now: DateTime<Utc>,
-) -> Result<UpdateStatement, StoreError> {
-    let json = |value: Result<serde_json::Value, serde_json::Error>| {
-        value.map_err(|error| StoreError::Refused(format!("cannot be stored as JSON: {error}")))
-    };
-    let before = before.map(|before| json(serde_json::to_value(before)));
-    Ok(Query::update()
-        .table(Entity)
-        .value(Column::State, State::Sending.as_str())
-        .value(Column::Action, json(serde_json::to_value(action))?)
-        .value(Column::Before, before.transpose()?)
-        .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
-        .value(Column::Epoch, epoch.0)
-        .value(Column::SendingAt, now)
-        .value(Column::AddedSats, action.added().map(|sats| sats.0))
-        .and_where(Expr::col(Column::Id).eq(id.to_string()))
-        .and_where(Expr::col(Column::State).eq(State::Planned.as_str()))
-        .and_where(Expr::exists(owns(epoch)))
-        .and_where(Expr::exists(automation_acts()))
-        .and_where(Expr::exists(account_acts()))
-        .and_where(Expr::exists(paused()).not())
-        .and_where(Expr::exists(held_back()).not())
-        .returning(Query::returning().column(Column::Attempts))
-        .to_owned())
-}
-
 /// Finds a row where `epoch` is the latest claim.
 pub(super) fn owns(epoch: Epoch) -> SelectStatement {
     Query::select()
@@ -199,102 +153,6 @@ pub(super) fn owns(epoch: Epoch) -> SelectStatement {
         .and_where(Expr::col(owner::Column::Epoch).eq(epoch.0))
         // Where others may claim meanwhile, this waits for their claim and then sees it.
         .lock(LockType::Share)
-        .to_owned()
-}
-
-fn automation_acts() -> SelectStatement {
-    use automation::Column as Of;
-    Query::select()
-        .expr(Expr::val(1))
-        .from(automation::Entity)
-        .and_where(Expr::col((automation::Entity, Of::Id)).equals((Entity, Column::AutomationId)))
-        .and_where(
-            Expr::col((automation::Entity, Of::RuleVersion)).equals((Entity, Column::RuleVersion)),
-        )
-        .and_where(Expr::col((automation::Entity, Of::IsActive)).eq(true))
-        .to_owned()
-}
-
-fn account_acts() -> SelectStatement {
-    use account::Column as Of;
-    Query::select()
-        .expr(Expr::val(1))
-        .from(account::Entity)
-        .and_where(Expr::col((account::Entity, Of::Id)).equals((Entity, Column::AccountId)))
-        .and_where(Expr::col((account::Entity, Of::IsActive)).eq(true))
-        .to_owned()
-}
-
-async fn why_not(
-    db: &DatabaseExecutor<'_>,
-    id: ExecutionId,
-    epoch: Epoch,
-) -> Result<Option<Refusal>, JournalError> {
-    let (row, state) = found(db, id).await?;
-    match state {
-        State::Planned => {}
-        State::Sending => return Ok(Some(Refusal::AlreadySending)),
-        ended => return Ok(Some(Refusal::Ended(ended))),
-    }
-    let owner = owner::Entity::find_by_id(TRADING).one(db).await?;
-    if owner.is_none_or(|owner| owner.epoch != epoch.0) {
-        return Ok(Some(Refusal::Skip(SkipReason::NotOwner)));
-    }
-    let automation = automation::Entity::find_by_id(&row.automation_id)
-        .one(db)
-        .await?;
-    if automation.is_none_or(|found| !found.is_active || found.rule_version != row.rule_version) {
-        return Ok(Some(Refusal::Skip(SkipReason::AutomationDisabled)));
-    }
-    let account = account::Entity::find_by_id(&row.account_id).one(db).await?;
-    if account.is_none_or(|account| !account.is_active) {
-        return Ok(Some(Refusal::Skip(SkipReason::AccountDisabled)));
-    }
-    Ok(why_stopped(db, id).await?.map(Refusal::Skip))
-}
-
-async fn over_limit(
-    db: &DatabaseExecutor<'_>,
-    protections: Protections,
-    id: ExecutionId,
-    action: Action,
-    now: DateTime<Utc>,
-) -> Result<Refusal, JournalError> {
-    let (row, _) = found(db, id).await?;
-    match protections::forbids(db, protections, &row, action, now).await? {
-        Some(limit) => Ok(Refusal::Skip(limit.into())),
-        None => {
-            let what = "what forbade the sending is gone again; try again";
-            Err(StoreError::unavailable(what).into())
-        }
-    }
-}
-
-/// What holds an execution back, if anything does.
-pub(super) async fn why_stopped(
-    db: &DatabaseExecutor<'_>,
-    id: ExecutionId,
-) -> Result<Option<SkipReason>, StoreError> {
-    if db.query_one(&where_stands(id, paused())).await?.is_some() {
-        return Ok(Some(SkipReason::AccountPaused));
-    }
-    let held = db.query_one(&where_stands(id, held_back())).await?;
-    Ok(held.map(|_| SkipReason::KillSwitch))
-}
-
-/// Finds an execution where a kill switch or a pause of its account holds it back.
-pub(super) fn stopped(id: ExecutionId) -> SelectStatement {
-    let mut paused = where_stands(id, paused());
-    paused.union(UnionType::All, where_stands(id, held_back()));
-    paused
-}
-
-fn where_stands(id: ExecutionId, hold: SelectStatement) -> SelectStatement {
-    Query::select()
-        .expr(Expr::val(1))
-        .from(Entity)
-        .and_where(Expr::col(Column::Id).eq(id.to_string()))
-        .and_where(Expr::exists(hold))
         .to_owned()
 }
 

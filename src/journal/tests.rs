@@ -1,6 +1,7 @@
 //! The journal against a real database: a file of SQLite, or a server of PostgreSQL.
 
 mod audit;
+mod cost;
 mod outage;
 mod parts;
 mod protections;

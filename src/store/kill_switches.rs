@@ -65,7 +65,7 @@ impl Store {
         let values = [Column::AllowsProtective, Column::Reason, Column::Since];
         let key = [Column::Scope, Column::Target];
         insert.on_conflict(OnConflict::columns(key).update_columns(values).to_owned());
-        self.write(Kind::Several, move |db| {
+        self.write_first(Kind::Several, move |db| {
             Box::pin(async move {
                 db.execute(&insert).await?;
                 tell(db, told, notice).await
@@ -92,7 +92,7 @@ impl Store {
             .and_where(Expr::col(Column::Scope).eq(reach.scope()))
             .and_where(Expr::col(Column::Target).eq(reach.target()))
             .to_owned();
-        self.write(Kind::Several, move |db| {
+        self.write_first(Kind::Several, move |db| {
             Box::pin(async move {
                 let was_on = db.execute(&delete).await?.rows_affected() > 0;
                 if was_on {
@@ -153,20 +153,39 @@ async fn tell(
     put_notice(db, told, &notice).await.map(drop)
 }
 
-/// Finds the kill switches that hold back the execution that a statement is about.
-pub(crate) fn held_back() -> SelectStatement {
+/// What would act, as a statement knows it: its account, its automation, and whether it protects a
+/// position.
+pub(crate) struct Acting {
+    pub(crate) account: Expr,
+    pub(crate) automation: Expr,
+    pub(crate) protective: Expr,
+}
+
+impl Acting {
+    /// The execution that a statement is about.
+    pub(crate) fn its() -> Self {
+        let its = |column| Expr::col((execution::Entity, column));
+        Self {
+            account: its(execution::Column::AccountId),
+            automation: its(execution::Column::AutomationId),
+            protective: its(execution::Column::Protective),
+        }
+    }
+}
+
+/// Finds the kill switches that hold back what would act.
+pub(crate) fn held_back(what: &Acting) -> SelectStatement {
     let of = |column| Expr::col((Entity, column));
-    let its = |column| Expr::col((execution::Entity, column));
     let service = of(Column::Scope).eq(SERVICE);
     let account = of(Column::Scope)
         .eq(ACCOUNT)
-        .and(of(Column::Target).eq(its(execution::Column::AccountId)));
+        .and(of(Column::Target).eq(what.account.clone()));
     let automation = of(Column::Scope)
         .eq(AUTOMATION)
-        .and(of(Column::Target).eq(its(execution::Column::AutomationId)));
+        .and(of(Column::Target).eq(what.automation.clone()));
     let let_through = of(Column::AllowsProtective)
         .eq(true)
-        .and(its(execution::Column::Protective).eq(true));
+        .and(what.protective.clone().eq(true));
     Query::select()
         .expr(Expr::val(1))
         .from(Entity)

@@ -35,6 +35,8 @@ mod tests;
 mod tests_postgres;
 #[cfg(test)]
 mod tests_sqlite;
+#[cfg(test)]
+mod tests_writer;
 pub mod vault;
 mod write_counts;
 mod writer;
@@ -64,7 +66,7 @@ pub use vault::{Vault, VaultError};
 pub use write_counts::WriteCounts;
 pub use writer::QUEUE;
 
-pub(crate) use kill_switches::held_back;
+pub(crate) use kill_switches::{Acting, held_back};
 use location::Location;
 pub(crate) use outbox::{name_of, put as put_notice};
 pub(crate) use owners::TRADING;
@@ -72,8 +74,8 @@ pub(crate) use pauses::{pause, paused, tell_of as tell_of_pause};
 pub(crate) use protections::{forget_failures, note_failure, of_account as protections_of};
 pub(crate) use rows::list;
 pub(crate) use write_counts::Fault;
-pub(crate) use writer::Kind;
 use writer::Writer;
+pub(crate) use writer::{Course, Kind, Turn};
 
 use crate::domain::notice::Kinds;
 
@@ -190,13 +192,53 @@ impl Store {
         self.shared.vault.as_ref().ok_or(VaultError::NoKey)
     }
 
+    /// Writes what nobody's order waits for.
     pub(crate) async fn write<T, E, F>(&self, kind: Kind, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Fault + Send + 'static,
         F: for<'c> FnOnce(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
     {
-        self.shared.writer.write(kind, self.patience, work).await
+        let writer = &self.shared.writer;
+        writer.write(Turn::Other, kind, self.patience, work).await
+    }
+
+    /// Writes what holds orders back, or keeps the right to send them, before all else.
+    pub(crate) async fn write_first<T, E, F>(&self, kind: Kind, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Fault + Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        let writer = &self.shared.writer;
+        writer
+            .write(Turn::HoldBack, kind, self.patience, work)
+            .await
+    }
+
+    /// Writes, in its turn, what may run again: many such share one commit at little cost.
+    pub(crate) async fn write_again<T, E, F>(&self, turn: Turn, kind: Kind, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Fault + Send + 'static,
+        F: for<'c> Fn(&'c DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+    {
+        let writer = &self.shared.writer;
+        writer.write_again(turn, kind, self.patience, work).await
+    }
+
+    /// Writes, in its turn, what usually takes a known course: many such are written at once.
+    pub(crate) async fn write_usual<C>(
+        &self,
+        turn: Turn,
+        kind: Kind,
+        course: C,
+    ) -> Result<C::Answer, C::Error>
+    where
+        C: Course<Error: Fault>,
+    {
+        let writer = &self.shared.writer;
+        writer.write_usual(turn, kind, self.patience, course).await
     }
 
     pub(crate) async fn read<T, E>(

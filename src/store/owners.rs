@@ -217,7 +217,7 @@ impl Store {
     }
 
     async fn step_lease(&self, step: Statement) -> Result<bool, StoreError> {
-        self.write(Kind::One, move |db| {
+        self.write_first(Kind::One, move |db| {
             Box::pin(async move { Ok(db.execute_raw(step).await?.rows_affected() > 0) })
         })
         .await

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::entity::account::{Column, Entity, Model};
-use super::entity::execution;
-use super::{Kind, Store, StoreError, forget_failures, name_of, put_notice};
+use super::{Acting, Kind, Store, StoreError, forget_failures, name_of, put_notice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::{Kinds, Notice, NoticeKind};
 
@@ -99,7 +98,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let (id, told) = (id.clone(), self.told());
-        self.write(Kind::Several, move |db| {
+        self.write_first(Kind::Several, move |db| {
             Box::pin(async move {
                 if db.execute(&update).await?.rows_affected() > 0 {
                     if kind == NoticeKind::AccountResumed {
@@ -136,13 +135,12 @@ pub(crate) fn pause(
         .to_owned()
 }
 
-/// Finds the pause that holds back the execution that a statement is about.
-pub(crate) fn paused() -> SelectStatement {
-    let its = Expr::col((execution::Entity, execution::Column::AccountId));
+/// Finds the pause that holds back what would act.
+pub(crate) fn paused(what: &Acting) -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))
         .from(Entity)
-        .and_where(Expr::col((Entity, Column::Id)).eq(its))
+        .and_where(Expr::col((Entity, Column::Id)).eq(what.account.clone()))
         .and_where(Expr::col((Entity, Column::PausedSince)).is_not_null())
         .to_owned()
 }

@@ -62,6 +62,16 @@ async fn store(page: &mut Page, shared: &Shared) {
         "Writes that the store did not make, or did not say whether it did.",
     )
     .count(vec![], writes.failed.read());
+    page.counter(
+        "vigia_store_commits",
+        "Transactions of the connection that writes; many writes share one.",
+    )
+    .count(vec![], writes.commits.read());
+    page.counter(
+        "vigia_store_statements",
+        "Statements of the connection that writes; what is sent at once is one.",
+    )
+    .count(vec![], writes.statements.read());
     let known = tokio::time::timeout(ANSWER_WITHIN, stored(shared)).await;
     let known = known.ok().and_then(Result::ok);
     page.gauge("vigia_store_up", "1 when the store answered this scrape.")
