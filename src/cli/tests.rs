@@ -324,7 +324,9 @@ async fn an_account_is_added_by_stdin_file_or_prompt_and_never_shows_its_credent
         .run(&["account", "show", "third", "--json"])
         .await
         .json();
-    assert_eq!(shown, third);
+    for (key, told) in third.as_object().unwrap() {
+        assert_eq!(&shown[key], told, "{key}");
+    }
     let shown = shell.run(&["account", "show", "second"]).await.ok().out;
     assert!(shown.contains("enabled  no"), "{shown}");
     shell.run(&["account", "enable", "second"]).await.ok();

@@ -42,16 +42,16 @@ async fn of_rule(
     limits: Limits,
     now: DateTime<Utc>,
 ) -> Result<Option<FireResult>, StoreError> {
-    if let Some(most) = limits.in_all {
-        if acted(db, automation, of_version(rule_version)).await? >= u64::from(most) {
-            return Ok(Some(FireResult::Completed));
-        }
+    if let Some(most) = limits.in_all
+        && acted(db, automation, of_version(rule_version)).await? >= u64::from(most)
+    {
+        return Ok(Some(FireResult::Completed));
     }
-    if let Some(most) = limits.per_day {
-        if acted(db, automation, of_day(now)).await? >= u64::from(most) {
-            let until = day_ends(now);
-            return Ok(Some(FireResult::LimitReached { until }));
-        }
+    if let Some(most) = limits.per_day
+        && acted(db, automation, of_day(now)).await? >= u64::from(most)
+    {
+        let until = day_ends(now);
+        return Ok(Some(FireResult::LimitReached { until }));
     }
     Ok(None)
 }

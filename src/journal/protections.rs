@@ -2,10 +2,17 @@
 //! that nothing is written down that could not be sent; what decides is the statement that lets an
 //! execution out, so that no two of them exceed a limit together.
 
+mod conditions;
+mod counted;
+
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, ExprTrait, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseExecutor};
 use serde_json::json;
+
+pub(super) use conditions::{allow, room};
+use counted::{OTHERS, added, executions, figure, planned};
+pub(super) use counted::{added_since, col, count, let_out_since, sum};
 
 use super::fire::{FireResult, NewExecution};
 use super::{Journal, JournalError};
@@ -17,14 +24,8 @@ use crate::domain::protection::{
 };
 use crate::domain::rules::Limits;
 use crate::domain::units::Sats;
-use crate::store::entity::execution::{Column, Entity, Model};
-use crate::store::entity::protection;
+use crate::store::entity::execution::{Column, Model};
 use crate::store::{StoreError, name_of, protections_of, put_notice};
-
-/// What was let out and was, may have been, or may yet be applied.
-const COUNTED: [State; 3] = [State::Sending, State::Done, State::Uncertain];
-/// The name under which a statement looks at other executions than its own.
-const OTHERS: &str = "others";
 
 impl Journal {
     /// The same journal, which lets out no more than these allow, where an account has no limits of
@@ -182,108 +183,6 @@ pub(super) async fn forbids(
     Ok(found.map(|(limit, _)| limit))
 }
 
-/// The conditions under which nothing is [`reached`] that forbids an account to act, for the
-/// statement that takes the arming away before its execution is written down.
-pub(super) fn room(
-    journal: &Journal,
-    new: &NewExecution,
-    limits: Limits,
-    now: DateTime<Utc>,
-) -> Vec<Expr> {
-    if new.action.closes() {
-        return vec![];
-    }
-    let (account, begun) = (new.account.as_str(), day_begun(now));
-    let own = Own::of(journal.protections, Expr::val(account));
-    // Apart, so that neither looks through all that was ever done for the account.
-    let sent_at = || col(Column::SendingAt);
-    let never_today = sent_at().is_null().or(sent_at().lt(begun));
-    let waits = planned().and(never_today);
-    let written = value_of(executions(account, let_out_since(begun)))
-        .add(value_of(executions(account, waits)));
-    let mut room = vec![within(own.executions(), written.add(1i64))];
-    if let Some(amount) = new.action.added()
-        && !limits.falls_back
-    {
-        let sum =
-            value_of(added(account, added_since(begun))).add(value_of(added(account, planned())));
-        room.push(within(own.sats(), sum.add(amount.0)));
-    }
-    room
-}
-
-/// The condition under which an execution may be let out as `action`: the same as [`forbids`] asks,
-/// for the row that a statement is about.
-pub(super) fn allow(configured: Protections, action: Action, now: DateTime<Utc>) -> Expr {
-    if action.closes() {
-        return Expr::val(1).eq(1);
-    }
-    let begun = day_begun(now);
-    let its = |column: Column| Expr::col((Entity, column));
-    let others = |select: &mut SelectStatement| {
-        let select = select
-            .and_where(col(Column::AccountId).eq(its(Column::AccountId)))
-            .and_where(col(Column::Id).ne(its(Column::Id)));
-        value_of(select.to_owned())
-    };
-    let own = Own::of(configured, its(Column::AccountId));
-    let sent = others(count().and_where(let_out_since(begun)));
-    // What was let out before has its place.
-    let has_place = its(Column::Attempts).gt(0);
-    let allowed = has_place.or(within(own.executions(), sent.add(1i64)));
-    let Some(amount) = action.added() else {
-        return allowed;
-    };
-    let added = others(sum().and_where(added_since(begun)));
-    allowed.and(within(own.sats(), added.add(amount.0)))
-}
-
-/// The limits of an account, as a statement reads them: what it has of its own, or what is configured
-/// for all.
-struct Own {
-    configured: Protections,
-    account: Expr,
-}
-
-impl Own {
-    fn of(configured: Protections, account: Expr) -> Self {
-        Self {
-            configured,
-            account,
-        }
-    }
-
-    fn executions(&self) -> Expr {
-        let configured = self.configured.executions_per_day.map(i64::from);
-        self.most(protection::Column::ExecutionsPerDay, configured)
-    }
-
-    fn sats(&self) -> Expr {
-        let configured = self.configured.sats_per_day.map(|sats| sats.0);
-        self.most(protection::Column::SatsPerDay, configured)
-    }
-
-    fn most(&self, column: protection::Column, configured: Option<i64>) -> Expr {
-        let stored = Query::select()
-            .column((protection::Entity, column))
-            .from(protection::Entity)
-            .and_where(
-                Expr::col((protection::Entity, protection::Column::AccountId))
-                    .eq(self.account.clone()),
-            )
-            .to_owned();
-        // 0 is none, as it is stored.
-        Expr::from(Func::coalesce([
-            value_of(stored),
-            Expr::val(configured.unwrap_or(0)),
-        ]))
-    }
-}
-
-fn within(most: Expr, used: Expr) -> Expr {
-    most.clone().eq(0i64).or(used.lte(most))
-}
-
 async fn of(
     db: &DatabaseExecutor<'_>,
     configured: Protections,
@@ -314,64 +213,4 @@ async fn forbidden(
     Ok(protections
         .forbids(today, action)
         .map(|limit| (limit, today)))
-}
-
-pub(super) fn col(column: Column) -> Expr {
-    Expr::col((Alias::new(OTHERS), column))
-}
-
-/// Let out since a time, and applied as far as anybody knows. What was partly applied before it
-/// failed has an outcome; what is planned again after it was let out holds its place.
-pub(super) fn let_out_since(begun: DateTime<Utc>) -> Expr {
-    let kept = COUNTED.into_iter().chain([State::Planned]);
-    let applied = col(Column::State)
-        .is_in(kept.map(State::as_str))
-        .or(col(Column::Outcome).is_not_null());
-    col(Column::SendingAt).gte(begun).and(applied)
-}
-
-fn planned() -> Expr {
-    col(Column::State).eq(State::Planned.as_str())
-}
-
-/// What is planned again is known not to have been added.
-pub(super) fn added_since(begun: DateTime<Utc>) -> Expr {
-    col(Column::SendingAt)
-        .gte(begun)
-        .and(col(Column::State).is_in(COUNTED.map(State::as_str)))
-}
-
-pub(super) fn count() -> SelectStatement {
-    Query::select()
-        .expr_as(Func::count(col(Column::Id)), "figure")
-        .from_as(Entity, Alias::new(OTHERS))
-        .to_owned()
-}
-
-pub(super) fn sum() -> SelectStatement {
-    let sum = Expr::from(Func::sum(col(Column::AddedSats)));
-    let sum = Func::coalesce([sum, Expr::val(0i64)]);
-    Query::select()
-        .expr_as(Expr::from(sum).cast_as("bigint"), "figure")
-        .from_as(Entity, Alias::new(OTHERS))
-        .to_owned()
-}
-
-fn executions(account: &str, which: Expr) -> SelectStatement {
-    let of_account = col(Column::AccountId).eq(account);
-    count().and_where(of_account).and_where(which).to_owned()
-}
-
-fn added(account: &str, which: Expr) -> SelectStatement {
-    let of_account = col(Column::AccountId).eq(account);
-    sum().and_where(of_account).and_where(which).to_owned()
-}
-
-fn value_of(select: SelectStatement) -> Expr {
-    Expr::SubQuery(None, Box::new(select.into()))
-}
-
-fn figure(row: Option<sea_orm::QueryResult>) -> Result<i64, StoreError> {
-    let figure = row.map(|row| row.try_get("", "figure")).transpose()?;
-    Ok(figure.unwrap_or_default())
 }

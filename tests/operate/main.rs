@@ -56,6 +56,7 @@ mod small_disk;
 #[path = "../crash/stage.rs"]
 mod stage;
 mod standing_by;
+mod stopwatch;
 mod tree;
 mod unheard;
 mod verbs;

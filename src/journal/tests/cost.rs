@@ -245,7 +245,7 @@ impl Set {
                 _ => ("EXPLAIN QUERY PLAN", "detail"),
             };
             let explain = Statement {
-                sql: format!("{how} {}", statement.sql).into(),
+                sql: format!("{how} {}", statement.sql),
                 ..statement.clone()
             };
             let rows = db.query_all_raw(explain).await?;

@@ -1,6 +1,6 @@
 //! What systemd does when the service dies, stands still, or is to stop.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vigia::domain::position::Position;
 use vigia::simulator::Fault;
@@ -8,6 +8,7 @@ use vigia::simulator::Fault;
 use super::machine::{Machine, SOON};
 use super::service::ENVIRONMENT;
 use crate::stage::{Deed, Stage, Windows};
+use crate::stopwatch::Stopwatch;
 
 const PROGRESS: &str = "[health]\nprogress_ms = 1000\n";
 
@@ -37,7 +38,7 @@ async fn a_stop_waits_for_the_execution_in_hand_and_a_kill_does_not_matter() {
     machine.run("systemctl start vigia");
     machine.until_logged("automation.armed", 1);
     in_hand(&stage, &position, ANSWER_MS).await;
-    let began = Instant::now();
+    let began = Stopwatch::start();
     machine.run("systemctl stop vigia");
     let took = began.elapsed();
     let journal = machine.run("journalctl --no-pager --unit vigia --output cat");
@@ -59,7 +60,7 @@ async fn a_stop_waits_for_the_execution_in_hand_and_a_kill_does_not_matter() {
     machine.until_logged("automation.armed", 2);
     let first = machine.shows("MainPID");
     in_hand(&stage, &position, ANSWER_MS).await;
-    let killed_at = Instant::now();
+    let killed_at = Stopwatch::start();
     machine.run("systemctl kill --kill-whom=main --signal=KILL vigia");
     machine.until_shows("NRestarts", "1");
     machine.until_shows("ActiveState", "active");
@@ -91,11 +92,13 @@ async fn a_service_that_gets_nothing_done_is_ended_and_goes_on_where_it_was() {
     machine.until_logged("automation.armed", 1);
     machine.write(ENVIRONMENT, 0o600, "");
     stage.endanger(&position);
-    let stalled_at = Instant::now();
+    let stalled_at = Stopwatch::start();
     machine.until_logged("watchdog.stalled", 1);
-    let deadline = stalled_at + ENDED_WITHIN;
     while machine.shows("NRestarts") == "0" {
-        assert!(Instant::now() < deadline, "it stands still and lives");
+        assert!(
+            stalled_at.elapsed() < ENDED_WITHIN,
+            "it stands still and lives"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let ended = stalled_at.elapsed();

@@ -5,8 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::stopwatch::Stopwatch;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -85,7 +86,7 @@ impl Machine {
     }
 
     fn until_up(&mut self) -> Result<(), String> {
-        let deadline = Instant::now() + SOON;
+        let waited = Stopwatch::start();
         let unshare = self.child.id();
         let children = format!("/proc/{unshare}/task/{unshare}/children");
         loop {
@@ -106,7 +107,7 @@ impl Machine {
             if self.child.try_wait().unwrap().is_some() {
                 return Err("namespaces cannot be made".to_owned());
             }
-            if Instant::now() > deadline {
+            if waited.elapsed() > SOON {
                 return Err("systemd does not come up".to_owned());
             }
             std::thread::sleep(BEAT);
@@ -179,7 +180,7 @@ impl Machine {
     /// Asks again and again until the answer is the one that is wanted.
     #[track_caller]
     pub fn until(&self, script: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + SOON;
+        let waited = Stopwatch::start();
         loop {
             let (_, told) = self.ask(script);
             if wanted(told.trim()) {
@@ -187,7 +188,7 @@ impl Machine {
             }
             let journal = || self.ask("journalctl --no-pager | tail -60").1;
             assert!(
-                Instant::now() < deadline,
+                waited.elapsed() < SOON,
                 "{script}, at last: {told}\n{}",
                 journal()
             );

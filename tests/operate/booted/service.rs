@@ -1,12 +1,12 @@
 //! The service on a machine, as its operator has installed it.
 
 use std::path::Path;
-use std::time::Instant;
 
 use serde_json::Value;
 
 use super::machine::{Machine, SOON};
 use crate::stage::Stage;
+use crate::stopwatch::Stopwatch;
 
 pub const PROGRAM: &str = "/usr/local/bin/vigia";
 pub const UNIT: &str = "/etc/systemd/system/vigia.service";
@@ -81,10 +81,10 @@ impl Machine {
     /// Waits until so many events of this name stand in the journal.
     #[track_caller]
     pub fn until_logged(&self, event: &str, times: usize) {
-        let deadline = Instant::now() + SOON;
+        let waited = Stopwatch::start();
         while self.count(event) < times {
             let journal = || self.run("journalctl --no-pager | tail -80");
-            assert!(Instant::now() < deadline, "{event}\n{}", journal());
+            assert!(waited.elapsed() < SOON, "{event}\n{}", journal());
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The image as it is run: who it is, what it may write, what it tells, how it ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vigia::domain::position::Position;
 use vigia::simulator::Fault;
 
 use super::engine::Engine;
 use crate::stage::{Deed, Stage};
+use crate::stopwatch::Stopwatch;
 use crate::watchman::SOON;
 
 /// Much less than any deadline of the service.
@@ -49,7 +50,7 @@ async fn the_shipped_image_is_built_and_serves_as_nobody_special() {
     let stage = Stage::in_a_file().await;
     let owner = stage.owner("mine");
     let position = stage.open_position(&owner, 10).await;
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let Some(engine) = Engine::with_the_image(&stage) else {
         return;
     };
@@ -92,7 +93,7 @@ async fn the_shipped_image_is_built_and_serves_as_nobody_special() {
 
     // The engine's stop: the execution in hand ends first.
     in_hand(&stage, &position, Fault::DelayReply { ms: 1500 }).await;
-    let stopping = Instant::now();
+    let stopping = Stopwatch::start();
     machine.run("podman stop --time 30 first");
     let stopped = stopping.elapsed();
     assert_eq!(engine.shows("first", "{{.State.ExitCode}}"), "0");
@@ -122,7 +123,7 @@ async fn the_shipped_image_is_built_and_serves_as_nobody_special() {
     in_hand(&stage, &position, Fault::Hang { apply: true }).await;
     machine.run("podman kill --signal TERM second");
     engine.until_logged("second", "service.stopping");
-    let again = Instant::now();
+    let again = Stopwatch::start();
     machine.run("podman kill --signal TERM second");
     assert_eq!(machine.run("podman wait second").trim(), "130");
     assert!(again.elapsed() < AT_ONCE, "{:?}", again.elapsed());
