@@ -196,22 +196,11 @@ fn opening(row: &Model) -> Result<InsertStatement, StoreError> {
         ])
         .map_err(|error| StoreError::unavailable(error.to_string()))?
         .on_conflict(
-            OnConflict::columns([
-                Column::AutomationId,
-                Column::PositionId,
-                Column::RuleVersion,
-            ])
-            .update_columns([
-                Column::Episode,
-                Column::State,
-                Column::ExecutionId,
-                Column::ArmedAt,
-                Column::FiredAt,
-            ])
-            .action_and_where(Expr::col((Entity, Column::State)).eq(FIRED))
-            .action_and_where(Expr::col((Entity, Column::Episode)).eq(row.episode - 1))
-            .action_and_where(Expr::exists(its_execution_goes_on()).not())
-            .to_owned(),
+            over_what_stands()
+                .action_and_where(Expr::col((Entity, Column::State)).eq(FIRED))
+                .action_and_where(Expr::col((Entity, Column::Episode)).eq(row.episode - 1))
+                .action_and_where(Expr::exists(its_execution_goes_on()).not())
+                .to_owned(),
         )
         .to_owned())
 }
@@ -294,4 +283,21 @@ pub(super) async fn stands(
         (FIRED, None) => Err(columns.corrupt("execution_id", "missing")),
         (other, _) => Err(columns.corrupt("state", format!("`{other}`"))),
     }
+}
+
+/// An arming of the same automation, position and version of the rule gives way.
+pub(super) fn over_what_stands() -> OnConflict {
+    OnConflict::columns([
+        Column::AutomationId,
+        Column::PositionId,
+        Column::RuleVersion,
+    ])
+    .update_columns([
+        Column::Episode,
+        Column::State,
+        Column::ExecutionId,
+        Column::ArmedAt,
+        Column::FiredAt,
+    ])
+    .to_owned()
 }

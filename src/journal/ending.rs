@@ -1,20 +1,22 @@
 //! Ending an execution: with an audit entry in the same transaction if it was done, with a reason
 //! and the evidence otherwise.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
+use sea_orm::{ConnectionTrait, DatabaseExecutor};
 use serde_json::Value;
 
-use super::aftermath::Paused;
-use super::audit;
+use super::aftermath::{Aftermath, Paused};
+use super::audit::{self, Pen, Written};
 use super::sending::{found, refused};
 use super::{Journal, JournalError, succession};
 use crate::domain::audit::Entry;
 use crate::domain::execution::{SkipReason, State};
 use crate::domain::ids::ExecutionId;
-use crate::store::Kind;
 use crate::store::entity::execution::{Column, Entity};
+use crate::store::{Kind, Turn};
 
 /// What writing down a success came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,35 +49,26 @@ impl Journal {
         entry: Entry,
         now: DateTime<Utc>,
     ) -> Result<Done, JournalError> {
-        let result = outcome.clone();
-        let update = self
-            .step(id, State::Done)
-            .value(Column::Outcome, outcome)
-            .value(Column::Reason, None::<String>)
-            .value(Column::FinishedAt, now)
-            .returning(Query::returning().column(Column::AccountId))
-            .to_owned();
-        let aftermath = self.aftermath();
-        let pen = self.pen()?;
+        let recording = Arc::new(Recording {
+            update: self
+                .step(id, State::Done)
+                .value(Column::Outcome, outcome.clone())
+                .value(Column::Reason, None::<String>)
+                .value(Column::FinishedAt, now)
+                .returning(Query::returning().column(Column::AccountId))
+                .to_owned(),
+            id,
+            outcome,
+            entry,
+            pen: self.pen()?,
+            aftermath: self.aftermath(),
+            now,
+        });
         let (done, written) = self
             .store
-            .write(Kind::Several, move |db| {
-                Box::pin(async move {
-                    let rows = db.query_all(&update).await?;
-                    let Some(row) = rows.first() else {
-                        return match refused(db, id, State::Done).await {
-                            JournalError::WrongState {
-                                found: State::Done, ..
-                            } => Ok((Done::AlreadyDone, audit::standing(db, id).await?)),
-                            error => Err(error),
-                        };
-                    };
-                    succession::of_outcome(db, id, &result, now).await?;
-                    let account: String = row.try_get("", "account_id")?;
-                    let written = pen.write(db, id, account.clone(), entry).await?;
-                    aftermath.of_done(db, id, &account, now).await?;
-                    Ok((Done::Recorded, Some(written)))
-                })
+            .write_again(Turn::Other, Kind::Several, move |db| {
+                let recording = Arc::clone(&recording);
+                Box::pin(async move { recording.write(db).await })
             })
             .await?;
         if let Some(written) = written {
@@ -215,7 +208,7 @@ impl Journal {
                     let mut written = None;
                     if let Some((entry, pen)) = entry {
                         let account = row.try_get("", "account_id")?;
-                        written = Some(pen.write(db, id, account, entry).await?);
+                        written = Some(pen.write(db, id, account, &entry).await?);
                     }
                     aftermath.told_of(db, id, now).await?;
                     Ok::<_, JournalError>(written)
@@ -226,5 +219,39 @@ impl Journal {
             self.witness.note(written);
         }
         Ok(())
+    }
+}
+
+/// The writing down of a success.
+struct Recording {
+    update: UpdateStatement,
+    id: ExecutionId,
+    outcome: Value,
+    entry: Entry,
+    pen: Pen,
+    aftermath: Aftermath,
+    now: DateTime<Utc>,
+}
+
+impl Recording {
+    async fn write(
+        &self,
+        db: &DatabaseExecutor<'_>,
+    ) -> Result<(Done, Option<Written>), JournalError> {
+        let (id, now) = (self.id, self.now);
+        let rows = db.query_all(&self.update).await?;
+        let Some(row) = rows.first() else {
+            return match refused(db, id, State::Done).await {
+                JournalError::WrongState {
+                    found: State::Done, ..
+                } => Ok((Done::AlreadyDone, audit::standing(db, id).await?)),
+                error => Err(error),
+            };
+        };
+        let account: String = row.try_get("", "account_id")?;
+        succession::of_outcome(db, id, &self.outcome, now).await?;
+        let written = self.pen.write(db, id, account.clone(), &self.entry).await?;
+        self.aftermath.of_done(db, id, &account, now).await?;
+        Ok((Done::Recorded, Some(written)))
     }
 }

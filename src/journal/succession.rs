@@ -2,11 +2,11 @@
 //! cooldown, its counts and the filters that name it.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseExecutor, EntityTrait, QueryFilter};
 use serde_json::Value;
 
-use super::arming::ARMED;
+use super::arming::{ARMED, over_what_stands};
 use super::execution::{Columns, Execution};
 use super::{Journal, JournalError};
 use crate::domain::execution::Action;
@@ -157,20 +157,9 @@ fn inherit(
         .select_from(rows)
         .map_err(|error| StoreError::unavailable(error.to_string()))?
         .on_conflict(
-            OnConflict::columns([
-                Column::AutomationId,
-                Column::PositionId,
-                Column::RuleVersion,
-            ])
-            .update_columns([
-                Column::Episode,
-                Column::State,
-                Column::ExecutionId,
-                Column::ArmedAt,
-                Column::FiredAt,
-            ])
-            .action_and_where(Expr::col((arming::Entity, Column::State)).eq(ARMED))
-            .to_owned(),
+            over_what_stands()
+                .action_and_where(Expr::col((arming::Entity, Column::State)).eq(ARMED))
+                .to_owned(),
         );
     Ok(insert)
 }

@@ -59,6 +59,18 @@ impl Networks {
         }
     }
 
+    /// What was decided is skipped for the change, the account is live there, and nothing was sent here
+    /// nor there, beyond what its owner did.
+    async fn only_skipped(&self, watchman: Watchman, owner_did: usize) {
+        let skipped = watchman.until("execution.skipped").await;
+        assert_eq!(skipped["reason"], "network_changed", "{skipped}");
+        self.live_there(&watchman).await;
+        let sent = (self.stage.effects().len(), self.done_there());
+        assert_eq!(sent, (0, owner_did));
+        let books = self.stage.agree_after_stop(watchman).await;
+        assert_eq!(books.states(), [State::Skipped]);
+    }
+
     /// The same key on the other network, with a position of its own.
     async fn also_there(&self, owner: &Owner) -> Position {
         let (key, secret, phrase) = (
@@ -243,15 +255,7 @@ async fn what_a_killed_process_had_only_planned_is_never_sent_there() {
     // Where it goes it would be true, too.
     networks.other.set_price(START * 0.96).unwrap();
     let watchman = stage.start();
-    let skipped = watchman.until("execution.skipped").await;
-    assert_eq!(skipped["reason"], "network_changed", "{skipped}");
-    networks.live_there(&watchman).await;
-    assert_eq!(
-        (stage.effects().len(), networks.done_there()),
-        (0, owner_did)
-    );
-    let books = stage.agree_after_stop(watchman).await;
-    assert_eq!(books.states(), [State::Skipped]);
+    networks.only_skipped(watchman, owner_did).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -274,15 +278,7 @@ async fn what_waits_for_its_next_try_is_not_sent_any_more() {
     stage.endanger(&here);
     watchman.until("execution.deferred").await;
     networks.change().await;
-    let skipped = watchman.until("execution.skipped").await;
-    assert_eq!(skipped["reason"], "network_changed", "{skipped}");
-    networks.live_there(&watchman).await;
-    assert_eq!(
-        (stage.effects().len(), networks.done_there()),
-        (0, owner_did)
-    );
-    let books = stage.agree_after_stop(watchman).await;
-    assert_eq!(books.states(), [State::Skipped]);
+    networks.only_skipped(watchman, owner_did).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -69,16 +69,16 @@ impl Journal {
 impl Pen {
     /// Adds an entry after the last one.
     pub(in crate::journal) async fn write(
-        self,
+        &self,
         db: &DatabaseExecutor<'_>,
         execution: ExecutionId,
         account_id: String,
-        entry: Entry,
+        entry: &Entry,
     ) -> Result<Written, JournalError> {
         if db.get_database_backend() == DbBackend::Postgres {
             db.execute_unprepared(ONE_AT_A_TIME).await?;
         }
-        let (before, missing) = last(db, self.known).await?;
+        let (before, missing) = last(db, self.known.as_ref()).await?;
         let execution = execution.to_string();
         let data = canonical(&entry.data.to_string()).unwrap_or_default();
         let said = Said {
@@ -96,10 +96,10 @@ impl Pen {
             automation_id: Set(entry.automation_id.to_string()),
             execution_id: Set(execution),
             account_id: Set(account_id),
-            kind: Set(entry.kind),
-            message: Set(entry.message),
-            data: Set(entry.data),
-            timestamp: Set(entry.timestamp),
+            kind: Set(entry.kind.clone()),
+            message: Set(entry.message.clone()),
+            data: Set(entry.data.clone()),
+            timestamp: Set(entry.timestamp.clone()),
             prev_hash: Set(before),
             hash: Set(Some(hash.clone())),
         };
@@ -115,12 +115,12 @@ impl Pen {
 /// The hash of the last entry; and the known one, where it is not there as it was.
 async fn last(
     db: &DatabaseExecutor<'_>,
-    known: Option<Link>,
+    known: Option<&Link>,
 ) -> Result<(Option<String>, Option<Link>), JournalError> {
     type Hashed = (i64, Option<String>);
     let columns = [Column::Seq, Column::Hash];
     let hashes = || audit::Entity::find().select_only().columns(columns);
-    if let Some(known) = &known {
+    if let Some(known) = known {
         // Few: it, and what was committed since.
         let since = hashes()
             .filter(Column::Seq.gte(known.seq))
@@ -134,5 +134,5 @@ async fn last(
     }
     let last = hashes().order_by_desc(Column::Seq);
     let last: Option<Hashed> = last.into_tuple().one(db).await?;
-    Ok((last.and_then(|(_, hash)| hash), known))
+    Ok((last.and_then(|(_, hash)| hash), known.cloned()))
 }

@@ -109,7 +109,7 @@ async fn write(
         let outcome = row.outcome.as_ref().unwrap_or(&Value::Null);
         succession::of_outcome(db, id, outcome, row.created_at).await?;
         if let Some(entry) = entry {
-            written = Some(pen.write(db, id, row.account.to_string(), entry).await?);
+            written = Some(pen.write(db, id, row.account.to_string(), &entry).await?);
         }
     }
     if let Some(ended_at) = row.finished_at.filter(|_| row.state.is_final()) {

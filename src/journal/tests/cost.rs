@@ -61,6 +61,18 @@ impl Set {
         let journal = set.journal.clone().protecting(PROTECTIONS);
         Self { journal, ..set }
     }
+
+    async fn done(&self, n: u128) -> Done {
+        let entry = self.entry(execution(n));
+        let done = self.journal.done(execution(n), json!({}), entry, at(12));
+        done.await.unwrap()
+    }
+}
+
+/// Of recording a success: the step, the entry it follows on, the entry, failures in a row forgotten; and
+/// on a server the lock of the chain.
+fn recording(set: &Set) -> u64 {
+    if set.fixture.is_a_file() { 4 } else { 5 }
 }
 
 /// However it is limited, from the trigger to the order: one transaction of two statements, which a
@@ -79,6 +91,9 @@ async fn one_order_costs_three_statements_and_two_commits() {
         let (began, spent) = set.costs(set.begin(execution(1))).await;
         assert_eq!(began, Began::Sending { attempt: 1 });
         assert_eq!(spent, cost(1, 1), "letting out");
+        let (done, spent) = set.costs(set.done(1)).await;
+        assert_eq!(done, Done::Recorded);
+        assert_eq!(spent, cost(recording(&set), 1), "recording");
     }
 }
 
