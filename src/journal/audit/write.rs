@@ -3,7 +3,7 @@
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    QueryOrder, QuerySelect, Statement,
 };
 
 use super::super::{Journal, JournalError};
@@ -75,8 +75,10 @@ impl Pen {
         account_id: String,
         entry: &Entry,
     ) -> Result<Written, JournalError> {
-        if db.get_database_backend() == DbBackend::Postgres {
-            db.execute_unprepared(ONE_AT_A_TIME).await?;
+        let backend = db.get_database_backend();
+        if backend == DbBackend::Postgres {
+            let lock = Statement::from_string(backend, ONE_AT_A_TIME);
+            db.query_one_raw(lock).await?;
         }
         let (before, missing) = last(db, self.known.as_ref()).await?;
         let execution = execution.to_string();
