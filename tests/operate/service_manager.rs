@@ -13,8 +13,8 @@ use crate::watchman::{SOON, Watchman, run_to_end, vigia};
 
 /// After so long without a word the service manager would end the service.
 const WATCHDOG: Duration = Duration::from_secs(2);
-/// A part may take so long to get something done.
-const PROGRESS: &str = "[health]\nprogress_ms = 1000\n";
+/// A part may take so long to get something done. Some look only every second.
+const PROGRESS: &str = "[health]\nprogress_ms = 2500\n";
 const FED: &str = "WATCHDOG=1";
 
 fn managed(stage: &Stage, manager: &Manager) -> Watchman {

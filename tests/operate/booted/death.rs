@@ -10,7 +10,7 @@ use super::service::ENVIRONMENT;
 use crate::stage::{Deed, Stage, Windows};
 use crate::stopwatch::Stopwatch;
 
-const PROGRESS: &str = "[health]\nprogress_ms = 1000\n";
+const PROGRESS: &str = "[health]\nprogress_ms = 2500\n";
 
 /// The close of a position arrives at the exchange, which is slow to answer.
 async fn in_hand(stage: &Stage, position: &Position, answer_ms: u64) {
