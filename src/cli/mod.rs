@@ -151,6 +151,20 @@ fn on_tokio<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> R
         .block_on(task())
 }
 
+/// Takes over SIGTERM and SIGINT, at once. What it returns resolves at the first of them. Also as the
+/// first process of a container, where the system does nothing about them by itself.
+fn ended() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
 /// Takes over SIGTERM and SIGINT, at once. What it returns resolves at the first of them, also if
 /// that came before anybody waited. The second ends the process: the journal makes that safe.
 fn stop_signal() -> Result<impl Future<Output = ()>> {

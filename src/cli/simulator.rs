@@ -83,6 +83,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         }
         None => None,
     };
+    let ended = super::ended()?;
     let simulator = Simulator::start(SimulatorConfig {
         tls,
         listen: args.listen,
@@ -113,7 +114,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
         "control  {}/_control/",
         simulator.api_url().trim_end_matches("/v3")
     ))?;
-    tokio::signal::ctrl_c().await?;
+    ended.await;
     simulator.stop().await;
     Ok(ExitCode::SUCCESS)
 }

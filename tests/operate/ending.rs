@@ -1,4 +1,5 @@
-//! A stop while many accounts start: nothing is in hand, so nothing is waited for.
+//! A stop while many accounts start: nothing is in hand, so nothing is waited for. And a stop of the
+//! simulator.
 
 use std::time::Duration;
 
@@ -98,4 +99,21 @@ async fn nor_do_ten_thousand() {
     if std::env::var_os("VIGIA_LONG").is_some() {
         ends(MOST, MOST_END_WITHIN).await;
     }
+}
+
+/// As the first process of a container it has no default to be ended by.
+#[tokio::test]
+async fn the_simulator_ends_well_at_a_signal() {
+    use std::io::{BufRead, BufReader};
+    let mut simulator = std::process::Command::new(env!("CARGO_BIN_EXE_vigia"))
+        .args(["simulator", "--listen", "127.0.0.1:0"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(simulator.stdout.take().unwrap()).lines();
+    let first = told.next().unwrap().unwrap();
+    assert!(first.starts_with("REST "), "{first}");
+    let pid = rustix::process::Pid::from_child(&simulator);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(simulator.wait().unwrap().code(), Some(0));
 }

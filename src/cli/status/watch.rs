@@ -18,16 +18,8 @@ const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
 
 /// Draws until SIGINT or SIGTERM; on what is no terminal, or as JSON, one line at a time.
 pub(super) async fn watch(folder: &Path, choice: &Choice, json: bool) -> Result<ExitCode> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let drawn = std::io::stdout().is_terminal() && !json;
-    let mut stopped = std::pin::pin!(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    });
+    let mut stopped = std::pin::pin!(super::super::ended()?);
     loop {
         let asked = tokio::select! {
             () = &mut stopped => return Ok(ExitCode::SUCCESS),
