@@ -288,7 +288,8 @@ impl Handler<ChildExit> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, exit: ChildExit, context: &mut Context<Self>) {
-        if self.settled(exit.generation, &format!("it {}", exit.exit)) {
+        let how = format!("it {}", exit.exit);
+        if self.settled(exit.generation, &how, context) {
             return;
         }
         let (now, roll) = (self.shared.clock.mono(), self.shared.clock.roll());

@@ -36,6 +36,8 @@ pub struct Ready {
 /// A connection whose place was taken.
 pub(super) struct Leaving {
     child: Child<Connection>,
+    /// Ends it when it should long have ended. Withdrawn when it has.
+    pub(super) overdue: SpawnHandle,
     pub(super) told: Told,
 }
 
@@ -64,8 +66,10 @@ impl Supervisor {
             account,
             access,
             began,
+            overdue,
             asker,
         } = succession;
+        context.cancel_future(overdue);
         let told = Told {
             account: account.tag.clone(),
             began,
@@ -87,15 +91,20 @@ impl Supervisor {
         match (self.connections.insert(id.clone(), child), before) {
             (Some(old), Some(before)) => {
                 old.addr().do_send(Retire);
-                self.leaving.insert(before, Leaving { child: old, told });
                 let id = id.clone();
-                context.run_later(LEAVES_WITHIN, move |supervisor, _| {
+                let overdue = context.run_later(LEAVES_WITHIN, move |supervisor, _| {
                     if let Some(leaving) = supervisor.leaving.get(&before) {
                         leaving.child.end();
                         // What it was writing down may stand, and nobody was told.
                         supervisor.shared.intake.tell(Served(id));
                     }
                 });
+                let leaving = Leaving {
+                    child: old,
+                    overdue,
+                    told,
+                };
+                self.leaving.insert(before, leaving);
             }
             _ => self.completed(told),
         }

@@ -48,6 +48,9 @@ pub(super) struct Succession {
     pub(super) account: Arc<Account>,
     pub(super) access: Access,
     pub(super) began: Duration,
+    /// Looks at it when it should long have got live. Withdrawn when it has: a context polls all its
+    /// timers whenever it handles a message.
+    pub(super) overdue: SpawnHandle,
     /// Who asked; nobody where the stored credentials changed.
     pub(super) asker: Option<oneshot::Sender<Answer>>,
 }
@@ -107,12 +110,6 @@ impl Supervisor {
         });
         let succession = self.start_successor(account, Access::of(stored), asker, context);
         self.introduce(&id, &succession.child);
-        let generation = succession.ward.generation();
-        let within = self.shared.tuning.restart_within;
-        context.run_later(within, {
-            let id = id.clone();
-            move |supervisor, context| supervisor.overdue(&id, generation, context)
-        });
         self.shared.events.emit(Event::AccountRestarting {
             account: present.tag.clone(),
             because: match succession.asker {
@@ -138,6 +135,10 @@ impl Supervisor {
         let plans = self.plans.get(id).cloned().unwrap_or_default();
         let (shared, supervisor) = (Arc::clone(&self.shared), context.address());
         let of = Arc::clone(&account);
+        let overdue = context.run_later(self.shared.tuning.restart_within, {
+            let id = id.clone();
+            move |supervisor, context| supervisor.overdue(&id, generation, context)
+        });
         let child = start(
             &self.shared.trading,
             self.name(&Part::Connection(id.clone())),
@@ -152,6 +153,7 @@ impl Supervisor {
             account,
             access,
             began,
+            overdue,
             asker,
         }
     }
@@ -180,8 +182,14 @@ impl Supervisor {
 
     /// An end of a connection that is no death of an account's: of one whose place was taken, or of
     /// one that did not get to take another's.
-    pub(super) fn settled(&mut self, generation: u64, how: &str) -> bool {
+    pub(super) fn settled(
+        &mut self,
+        generation: u64,
+        how: &str,
+        context: &mut Context<Self>,
+    ) -> bool {
         if let Some(leaving) = self.leaving.remove(&generation) {
+            context.cancel_future(leaving.overdue);
             self.completed(leaving.told);
             return true;
         }

@@ -4,6 +4,7 @@
 mod credentials;
 mod in_flight;
 mod meanwhile;
+mod neighbours;
 mod refused;
 mod storm;
 mod swing;

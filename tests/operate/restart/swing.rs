@@ -13,6 +13,7 @@ use vigia::domain::rules::RuleKind;
 use vigia::simulator::{Control, LedgerKind};
 use vigia::telemetry::Event;
 
+use super::neighbours::Latencies;
 use crate::harness::{CALM, Stage, Trader};
 
 /// Between two ticks.
@@ -22,9 +23,9 @@ const STRAY: f64 = 0.5;
 /// The price of a swing up, USD: a profit of every long.
 const UP: f64 = CALM + 1_000.0;
 /// What a guard adds each time: enough for it to be content, however often it has added before.
-const ADDED: i64 = 10_000;
+const ADDED: i64 = 3_000;
 /// The share of its margin that a guarded long has lost when the market is down.
-const LOST: f64 = 0.7005;
+const LOST: f64 = 0.7002;
 /// Everything that one swing brings about comes within this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -90,8 +91,8 @@ pub struct Swings {
     events: Receiver<Event>,
     ups: usize,
     downs: usize,
-    /// Ticks to orders of the accounts that are not restarted, in milliseconds.
-    pub latencies: Vec<f64>,
+    /// Ticks to orders of the accounts that are not restarted, by account.
+    pub latencies: Latencies,
     /// What nobody should have heard.
     pub unwanted: Vec<Event>,
     /// How long the slowest swing took until all had acted.
@@ -134,7 +135,7 @@ impl Stage {
             events: self.app().shared.events.listen(),
             ups: 0,
             downs: 0,
-            latencies: vec![],
+            latencies: Latencies::new(),
             unwanted: vec![],
             slowest: Duration::ZERO,
             pace: Duration::ZERO,
@@ -203,7 +204,11 @@ impl Swings {
                 };
                 actor.done += 1;
                 if let (false, Some(us)) = (actor.guarded, tick_to_order_us) {
-                    self.latencies.push(us as f64 / 1e3);
+                    let name = actor.trader.name.clone();
+                    self.latencies
+                        .entry(name)
+                        .or_default()
+                        .push(us as f64 / 1e3);
                 }
             }
             Event::ConnectionState { .. }
