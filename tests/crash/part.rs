@@ -27,17 +27,11 @@ pub struct Part {
 }
 
 fn fault(random: &mut SmallRng) -> Option<(Fault, u32)> {
-    let status = |status, code: Option<&str>| Fault::Status {
-        status,
-        code: code.map(str::to_owned),
-        retry_after: None,
-        plain: false,
-    };
     Some(match random.gen_range(0..12) {
         0 | 1 => (Fault::LoseReply, random.gen_range(1..=2)),
         2 => (Fault::DropRequest, 1),
-        3 | 4 => (status(503, Some("SERVICE_UNAVAILABLE")), 2),
-        5 => (status(500, None), 1),
+        3 | 4 => (Fault::status(503), 2),
+        5 => (Fault::status(500), 1),
         6 => (Fault::Hang { apply: true }, 1),
         7 => (Fault::Hang { apply: false }, 1),
         8 => (Fault::DelayReply { ms: 400 }, 1),

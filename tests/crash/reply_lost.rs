@@ -87,12 +87,7 @@ async fn an_add_that_arrives_after_the_death_is_done_once() {
 async fn an_add_that_was_signed_anew_is_proven_from_its_last_signature() {
     let stage = Stage::set().await;
     let (_, position) = stage.guarded("alice", Deed::Add).await;
-    let refusal = Fault::Status {
-        status: 401,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let refusal = Fault::status(401);
     let (slow, late) = (
         Fault::DelayRequest { ms: 4500 },
         Fault::DelayRequest { ms: 1200 },

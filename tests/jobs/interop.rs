@@ -107,12 +107,7 @@ impl Play {
 
     /// The exchange is away for so many entries.
     fn away(&self, times: u32) {
-        let away = Fault::Status {
-            status: 503,
-            code: Some("SERVICE_UNAVAILABLE".to_owned()),
-            retry_after: None,
-            plain: false,
-        };
+        let away = Fault::status(503);
         let away = away.on_key(&self.buyer.key()).on_route(TRADE);
         let away = away.on_method("POST").times(times);
         self.scene.stage.control.inject(away).unwrap();

@@ -43,15 +43,6 @@ fn inject(stage: &Stage, fault: impl Into<Injection>) {
     stage.control.inject(fault).unwrap();
 }
 
-fn status(status: u16) -> Fault {
-    Fault::Status {
-        status,
-        code: None,
-        retry_after: None,
-        plain: false,
-    }
-}
-
 /// The last thing that is said of an account's transport.
 fn last_transport(stage: &[Value], name: &str) -> Option<Value> {
     let about = |line: &&Value| line["account_name"] == name;
@@ -278,7 +269,7 @@ async fn that_nothing_is_sent_or_seen_or_alive_is_told() {
     let watchman = blind.start();
     watchman.until("service.ready").await;
     inject(&blind, Fault::SilenceData);
-    inject(&blind, status(503).on_route("/v3/futures/ticker"));
+    inject(&blind, Fault::status(503).on_route("/v3/futures/ticker"));
     let is_blind = |line: &Value| of("alice", "connection.state")(line) && line["to"] == "blind";
     answers(&watchman, AUTOMATIONS, "blind", is_blind).await;
     watchman.stop().await;

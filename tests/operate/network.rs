@@ -175,12 +175,7 @@ async fn what_is_under_way_is_proven_where_it_was_sent_before_it_goes() {
         .on_route(Deed::Add.route());
     stage.control.inject(lost.times(1)).unwrap();
     // No proof before we let it.
-    let away = Fault::Status {
-        status: 503,
-        code: Some("SERVICE_UNAVAILABLE".to_owned()),
-        retry_after: None,
-        plain: false,
-    };
+    let away = Fault::status(503);
     let away = away.on_key("key-alice").on_route(RUNNING);
     stage.control.inject(away).unwrap();
     stage.endanger(&here);

@@ -204,12 +204,7 @@ async fn a_close_is_never_held_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_whose_executions_fail_in_a_row_is_paused_until_it_is_resumed() {
     let stage = stage("failures_in_a_row = 3").await;
-    let rejects = Fault::Status {
-        status: 400,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let rejects = Fault::status(400);
     let rejects = rejects.on_route(Deed::Add.route()).on_key("key-alice");
     stage.control.inject(rejects).unwrap();
     let (_, position, watchman) = guarded(&stage).await;

@@ -86,12 +86,7 @@ async fn a_key_is_accepted_first_then_taken_up_without_a_gap_and_the_old_one_is_
         .await
         .refused(&["another account of the exchange", "the old ones"]);
     drop(mallory);
-    let away = Fault::Status {
-        status: 503,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let away = Fault::status(503);
     let away = Injection::from(away).on_key("key-next");
     stage.control.inject(away).unwrap();
     let next = stage.another_key(&alice, "next");

@@ -34,12 +34,7 @@ async fn ready_comes_after_the_first_reading_of_each_account_and_the_stop_is_tol
     let stage = Stage::configured(None, Windows::default(), PROGRESS).await;
     stage.guarded("alice", Deed::Close).await;
     stage.guarded("bob", Deed::Close).await;
-    let unread = Fault::Status {
-        status: 503,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let unread = Fault::status(503);
     stage.control.inject(unread.on_key("key-bob")).unwrap();
     let manager = Manager::listening(stage.clock);
     let mut watchman = managed(&stage, &manager);

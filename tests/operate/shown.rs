@@ -21,12 +21,7 @@ async fn limits_failures_pauses_and_what_waits_to_be_told_are_shown_everywhere()
     let stage = Stage::configured(wanted_server(), Windows::default(), &more).await;
     let (_, position) = stage.guarded("alice", Deed::Add).await;
     stage.guarded("bob", Deed::Add).await;
-    let rejects = Fault::Status {
-        status: 400,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let rejects = Fault::status(400);
     let rejects = rejects.on_route(Deed::Add.route()).on_key("key-bob");
     stage.control.inject(rejects).unwrap();
     let own = ["account", "limits", "alice", "--sats-per-day", "1500000"];

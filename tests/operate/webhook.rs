@@ -95,12 +95,7 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
     let (carol, _) = stage.guarded("carol", Deed::Close).await;
     let (dave, _) = stage.guarded("dave", Deed::Close).await;
     let (erin, _) = stage.guarded("erin", Deed::Close).await;
-    let rejects = Fault::Status {
-        status: 400,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let rejects = Fault::status(400);
     let rejects = rejects.on_route(Deed::Add.route()).on_key("key-bob");
     stage.control.inject(rejects).unwrap();
     let watchman = stage.start();
@@ -108,12 +103,7 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
     kill_switch(&stage, "on").await;
     kill_switch(&stage, "off").await;
     stage.control.revoke_key("key-carol");
-    let unread = Fault::Status {
-        status: 500,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let unread = Fault::status(500);
     let unread = unread.on_route("/v3/futures/isolated/trades/running");
     stage.control.inject(unread.on_key("key-dave")).unwrap();
     stage.control.drop_sockets(Some("key-dave"));

@@ -22,16 +22,6 @@ fn post(fault: Fault, trader: &Trader, route: &str) -> Injection {
         .times(1)
 }
 
-fn refusal(status: u16) -> Fault {
-    let code = (status == 503).then(|| "SERVICE_UNAVAILABLE".to_owned());
-    Fault::Status {
-        status,
-        code,
-        retry_after: None,
-        plain: false,
-    }
-}
-
 fn bought(effects: &[LedgerEntry]) -> Vec<i64> {
     effects.iter().filter_map(|entry| entry.quantity).collect()
 }
@@ -83,7 +73,7 @@ async fn an_order_that_was_not_applied_is_decided_afresh() {
 
 #[actix::test]
 async fn an_order_that_the_exchange_was_too_busy_for_is_sent_again() {
-    reduced_once(Some(refusal(503)), &[State::Done]).await;
+    reduced_once(Some(Fault::status(503)), &[State::Done]).await;
 }
 
 /// 20 % are 2,000 of 10,000, then 1,600 of 8,000, then 1,280 of 6,400: without a pause between them,
@@ -168,12 +158,12 @@ async fn a_close_that_did_not_arrive_is_repeated() {
 
 #[actix::test]
 async fn a_close_that_is_answered_500_is_looked_up_and_repeated() {
-    closed_once(Some(refusal(500)), &[State::Done]).await;
+    closed_once(Some(Fault::status(500)), &[State::Done]).await;
 }
 
 #[actix::test]
 async fn a_close_that_is_refused_has_failed_and_is_tried_again() {
-    closed_once(Some(refusal(400)), &[State::Failed, State::Done]).await;
+    closed_once(Some(Fault::status(400)), &[State::Failed, State::Done]).await;
 }
 
 /// Without a cooldown the guard looks again at once: at the flat position, not at the old row.
@@ -226,7 +216,7 @@ async fn two_equal_transfers_are_uncertain() {
         .control
         .inject(post(Fault::LoseReply, &alpha, DEPOSIT))
         .unwrap();
-    let unread = refusal(503).on_key(&alpha.key).on_route(TRANSFERS);
+    let unread = Fault::status(503).on_key(&alpha.key).on_route(TRANSFERS);
     stage.control.inject(unread).unwrap();
     stage.control.set_price(DANGER).unwrap();
     stage.applied(&alpha, LedgerKind::CrossDeposited, 1).await;

@@ -28,15 +28,6 @@ fn crossing() -> Value {
     })
 }
 
-fn refusal() -> Fault {
-    Fault::Status {
-        status: 400,
-        code: None,
-        retry_after: None,
-        plain: false,
-    }
-}
-
 async fn completed(stage: &mut Stage, entry: &AutomationId) {
     let wanted = entry.clone();
     stage
@@ -157,7 +148,7 @@ async fn an_order_that_is_refused_is_no_entry() {
     let mut stage = Stage::set().await;
     let (alpha, entry) = stage.entering("alpha", buying()).await;
     stage.mark();
-    let once = refusal()
+    let once = Fault::status(400)
         .on_key(&alpha.key)
         .on_route(TRADE)
         .on_method("POST")

@@ -140,12 +140,7 @@ async fn what_the_exchange_refuses_to_add_is_followed_by_the_fallback() {
     let mut stage = Stage::set().await;
     let (alpha, _) = stage.guarded("alpha", or_close()).await;
     stage.mark();
-    let refused = Fault::Status {
-        status: 400,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let refused = Fault::status(400);
     let once = refused.on_key(&alpha.key).on_route(ADD_MARGIN).times(1);
     stage.control.inject(once).unwrap();
     stage.control.set_price(DANGER).unwrap();

@@ -55,12 +55,7 @@ async fn with_both_sources_down_it_is_blind_and_acts_on_nothing_until_one_is_bac
         .live_over(&alpha, vigia::domain::connection::Transport::Websocket)
         .await;
     stage.mark();
-    let down = Fault::Status {
-        status: 503,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let down = Fault::status(503);
     stage.control.inject(down.on_route(TICKER)).unwrap();
     stage.control.inject(REFUSED).unwrap();
     stage.control.drop_sockets(None);

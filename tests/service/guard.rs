@@ -144,12 +144,7 @@ async fn an_add_that_is_refused_is_tried_again_after_a_second() {
     let mut stage = Stage::set().await;
     let (alpha, guard) = stage.guarded("alpha", adding_but(&json!({}))).await;
     stage.mark();
-    let refusal = Fault::Status {
-        status: 400,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let refusal = Fault::status(400);
     let once = refusal.on_key(&alpha.key).on_route(ADD_MARGIN).times(1);
     stage.control.inject(once).unwrap();
     stage.control.set_price(DANGER).unwrap();

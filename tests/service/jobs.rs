@@ -216,14 +216,8 @@ async fn what_may_be_retried_is_and_what_is_refused_is_not() {
     let guard = stage.by_job(&alpha, RuleKind::MarginGuard, adding()).await;
     stage.control.set_price(DANGER).unwrap();
     stage.price_seen(DANGER).await;
-    let status = |status, code: Option<&str>| Fault::Status {
-        status,
-        code: code.map(str::to_owned),
-        retry_after: None,
-        plain: false,
-    };
     let data = json!({ "userId": "owner", "automationId": guard });
-    let refused = status(400, None)
+    let refused = Fault::status(400)
         .on_key(&alpha.key)
         .on_route(ADD_MARGIN)
         .times(1);
@@ -232,7 +226,7 @@ async fn what_may_be_retried_is_and_what_is_refused_is_not() {
     let failed = stage.answered(&final_one).await;
     assert_eq!((failed.state, failed.attempts_made), (JobState::Failed, 1));
     assert!(failed.failed_reason.unwrap().contains("rejected"));
-    let away = status(503, Some("SERVICE_UNAVAILABLE"));
+    let away = Fault::status(503);
     let away = away.on_key(&alpha.key).on_route(ADD_MARGIN).times(2);
     stage.control.inject(away).unwrap();
     let patient = stage.ask(data, 3).await;

@@ -19,12 +19,7 @@ async fn in_doubt(fault: Fault) -> (Stage, crate::harness::Trader) {
     let (alpha, _) = stage.guarded("alpha", adding()).await;
     stage.mark();
     // Nothing can be proven before the stop.
-    let unread = Fault::Status {
-        status: 503,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let unread = Fault::status(503);
     let once = fault.on_key(&alpha.key).on_route(ADD_MARGIN).times(1);
     stage.control.inject(once).unwrap();
     stage

@@ -12,16 +12,6 @@ use crate::harness::{
     CLOSE, DANGER, RUNNING, Stage, TRADE, Trader, adding, closing, long, reducing,
 };
 
-fn status(status: u16) -> Fault {
-    let code = (status == 503).then(|| "SERVICE_UNAVAILABLE".to_owned());
-    Fault::Status {
-        status,
-        code,
-        retry_after: None,
-        plain: false,
-    }
-}
-
 /// A stage on which the first leg was applied, and its answer is on its way for 800 ms.
 async fn between_the_legs() -> (Stage, Trader, vigia::domain::ids::AutomationId) {
     let mut stage = Stage::set().await;
@@ -71,7 +61,7 @@ async fn told_and_never_opened(mut stage: Stage, alpha: Trader) {
 #[actix::test]
 async fn a_second_leg_that_is_refused_is_told_and_never_opened_later() {
     let (stage, alpha, _) = between_the_legs().await;
-    second_leg(&stage, &alpha, status(400));
+    second_leg(&stage, &alpha, Fault::status(400));
     told_and_never_opened(stage, alpha).await;
 }
 
@@ -104,7 +94,7 @@ async fn of_an_automation_that_was_disabled_between_the_legs_nothing_is_opened()
 /// The service stops while the exchange is unavailable for the second leg.
 async fn stopped_between_the_legs() -> (Stage, Trader) {
     let (mut stage, alpha, _) = between_the_legs().await;
-    second_leg(&stage, &alpha, status(503));
+    second_leg(&stage, &alpha, Fault::status(503));
     let control = stage.control.clone();
     stage
         .until("the second leg is turned away", || {
@@ -163,7 +153,7 @@ async fn what_its_own_stop_has_closed_is_not_opened_again() {
     stage.control.inject(lost.times(1)).unwrap();
     stage
         .control
-        .inject(status(503).on_key(&alpha.key).on_route(RUNNING))
+        .inject(Fault::status(503).on_key(&alpha.key).on_route(RUNNING))
         .unwrap();
     stage.control.set_price(DANGER).unwrap();
     stage
@@ -192,7 +182,7 @@ async fn what_its_own_stop_has_closed_is_not_opened_again() {
 #[actix::test]
 async fn a_second_leg_that_waits_keeps_nobody_else_waiting() {
     let (mut stage, alpha, _) = between_the_legs().await;
-    second_leg(&stage, &alpha, status(503));
+    second_leg(&stage, &alpha, Fault::status(503));
     let (beta, _) = stage.guarded("beta", adding()).await;
     stage.control.set_price(DANGER * 0.93).unwrap();
     tokio::time::timeout(Duration::from_secs(5), stage.done(&beta))

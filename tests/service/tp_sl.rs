@@ -36,15 +36,6 @@ fn close(action: &str) -> Value {
     json!({ "action": action, "trigger_pnl_percentage": 30, "pnl_basis": "margin" })
 }
 
-fn refusal() -> Fault {
-    Fault::Status {
-        status: 400,
-        code: None,
-        retry_after: None,
-        plain: false,
-    }
-}
-
 /// A rule of one account, a price that fires it, and what goes wrong; then it is done.
 async fn done_at(config: Value, usd: f64, fault: Option<(Fault, &str)>) -> (Stage, Trader) {
     let mut stage = Stage::set().await;
@@ -323,7 +314,10 @@ async fn what_the_exchange_refuses_has_failed_until_the_next_crossing() {
         )
         .await;
     stage.mark();
-    let once = refusal().on_key(&alpha.key).on_route(TAKEPROFIT).times(1);
+    let once = Fault::status(400)
+        .on_key(&alpha.key)
+        .on_route(TAKEPROFIT)
+        .times(1);
     stage.control.inject(once).unwrap();
     stage.control.set_price(UP).unwrap();
     let reason = stage.failed(&alpha).await;

@@ -120,6 +120,16 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Answered with this HTTP status and the code that goes with it; nothing is applied.
+    pub fn status(status: u16) -> Self {
+        Fault::Status {
+            status,
+            code: None,
+            retry_after: None,
+            plain: false,
+        }
+    }
+
     /// Only for this API key.
     pub fn on_key(self, key: &str) -> Injection {
         Injection::from(self).on_key(key)

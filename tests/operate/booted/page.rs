@@ -109,12 +109,7 @@ async fn the_page_makes_a_service_that_is_active_once_it_is_ready() {
     let (well, said) = machine.carry_out(&format!("vigia_as() {as_user}\n{rule}\n"), &[]);
     assert!(well, "{said}");
 
-    let unread = Fault::Status {
-        status: 503,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let unread = Fault::status(503);
     stage.control.inject(unread.on_key("key-mine")).unwrap();
     let (well, said) = machine.ask("systemctl is-enabled vigia || true; systemctl is-active vigia");
     assert!(!well && said.contains("disabled"), "{said}");

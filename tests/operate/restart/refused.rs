@@ -66,12 +66,7 @@ async fn a_connection_that_is_refused_does_not_take_over() {
     let mut stage = hasty().play().await;
     let (alpha, _) = stage.guarded("alpha", adding()).await;
     stage.live_over(&alpha, Websocket).await;
-    let refuses = Fault::Status {
-        status: 503,
-        code: None,
-        retry_after: None,
-        plain: false,
-    };
+    let refuses = Fault::status(503);
     let refuses = refuses.on_key(&alpha.key).on_route(RUNNING);
     stage.control.inject(refuses).unwrap();
     let refused = stage.restart(&alpha).await.unwrap_err();
