@@ -14,6 +14,8 @@ mod network;
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../queue/node.rs"]
 mod node;
+#[path = "../queue/outage.rs"]
+mod outage;
 mod outages;
 mod payloads;
 #[allow(dead_code, reason = "played with here and in other tests")]

@@ -11,6 +11,7 @@ use vigia::queue::{JobQueue, JobState, NewJob};
 use vigia::simulator::LedgerKind;
 
 use crate::network::Network;
+use crate::outage::Outage;
 use crate::scene::{Backend, Scene, USER, buying, closing, job, times};
 use crate::stage::{THRESHOLD, price_at};
 use crate::waiting::until;
@@ -18,41 +19,6 @@ use crate::watchman::Watchman;
 
 /// The promise.
 const RESUMED_WITHIN: Duration = Duration::from_secs(3);
-
-#[derive(Clone, Copy, Debug)]
-enum Outage {
-    Killed,
-    Frozen,
-    Refused,
-    Swallowed,
-}
-
-const OUTAGES: [Outage; 4] = [
-    Outage::Killed,
-    Outage::Frozen,
-    Outage::Refused,
-    Outage::Swallowed,
-];
-
-impl Outage {
-    fn begin(self, scene: &mut Scene, network: &Network) {
-        match self {
-            Self::Killed => scene.redis().kill(),
-            Self::Frozen => scene.redis().freeze(),
-            Self::Refused => network.refuse(),
-            Self::Swallowed => network.swallow(true),
-        }
-    }
-
-    async fn end(self, scene: &mut Scene, network: &Network) {
-        match self {
-            Self::Killed => scene.redis().restart().await,
-            Self::Frozen => scene.redis().thaw(),
-            Self::Refused => network.restore().await,
-            Self::Swallowed => network.swallow(false),
-        }
-    }
-}
 
 impl Scene {
     /// What the service's status says of its queue, once that is in a state.
@@ -135,14 +101,14 @@ async fn live_rules_go_on_while_redis_is_away_and_jobs_are_resumed() {
 
     let (mut saved, mut resumed) = (vec![], vec![]);
     for round in 0..rounds {
-        let outage = OUTAGES[round % OUTAGES.len()];
+        let outage = Outage::ALL[round % Outage::ALL.len()];
         let position = scene.stage.open_position(&guarded.owner, 10).await;
         watchman.until_armed(round + 1).await;
         let told = health(&watchman, "lost").len();
-        outage.begin(&mut scene, &network);
+        outage.begin(scene.redis(), &network);
         let cause = scene.queue_is("lost").await.unwrap();
         scene.is_well_but_for_the_queue("lost").await;
-        if round < OUTAGES.len() {
+        if round < Outage::ALL.len() {
             let shown = scene.command(&["status"]).await;
             let line = shown
                 .lines()
@@ -182,7 +148,7 @@ async fn live_rules_go_on_while_redis_is_away_and_jobs_are_resumed() {
         let adding = insists(&scene.queue, &entry, during.clone());
         tokio::time::sleep(Duration::from_millis((round as u64 * 337) % 1500)).await;
 
-        outage.end(&mut scene, &network).await;
+        outage.end(scene.redis(), &network).await;
         let back = scene.stage.clock.utc();
         let after = format!("after-{round}");
         insists(&scene.queue, &entry, after.clone()).await.unwrap();

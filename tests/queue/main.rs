@@ -5,6 +5,7 @@ mod bull;
 mod cli;
 mod network;
 mod node;
+mod outage;
 mod outages;
 #[allow(dead_code)] // not all of it is needed here
 #[path = "../postgres/server.rs"]

@@ -5,31 +5,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
-use vigia::queue::{Health, JobQueue, Link, NewJob, Outcome, QueueOptions};
+use vigia::queue::{Health, JobQueue, Link, NewJob, Outcome};
 
 use crate::network::Network;
 use crate::node::Node;
+use crate::outage::Outage;
 use crate::redis_server::RedisServer;
-use crate::stage::{QUEUE, Works, bull, done, options, text};
+use crate::stage::{QUEUE, Works, bull, done, options, short, text};
 use crate::waiting::until;
 
 /// The promise.
 const RESUMED_WITHIN: Duration = Duration::from_secs(3);
-
-#[derive(Clone, Copy, Debug)]
-enum Outage {
-    Killed,
-    Frozen,
-    Refused,
-    Swallowed,
-}
-
-const OUTAGES: [Outage; 4] = [
-    Outage::Killed,
-    Outage::Frozen,
-    Outage::Refused,
-    Outage::Swallowed,
-];
 
 fn job() -> NewJob {
     NewJob {
@@ -42,25 +28,6 @@ fn job() -> NewJob {
         keep_completed: None,
         keep_failed: None,
     }
-}
-
-/// An outcome that an outage swallows is given again as soon as the job's lock has run out.
-fn short() -> QueueOptions {
-    QueueOptions {
-        lock: Duration::from_secs(2),
-        stalled_every: Duration::from_millis(500),
-        ..options()
-    }
-}
-
-async fn lost(works: &Works) -> String {
-    until("health that says what is wrong", || async {
-        match works.health().link {
-            Link::Lost { cause, .. } => Some(cause),
-            _ => None,
-        }
-    })
-    .await
 }
 
 async fn connected(works: &Works) -> Health {
@@ -86,14 +53,9 @@ async fn taking_resumes_within_three_seconds_after_every_outage() {
     let mut gaps = vec![];
     let mut added = vec![];
     for round in 0..times {
-        let outage = OUTAGES[round % OUTAGES.len()];
-        match outage {
-            Outage::Killed => redis.kill(),
-            Outage::Frozen => redis.freeze(),
-            Outage::Refused => network.refuse(),
-            Outage::Swallowed => network.swallow(true),
-        }
-        let cause = lost(&works).await;
+        let outage = Outage::ALL[round % Outage::ALL.len()];
+        outage.begin(&mut redis, &network);
+        let cause = works.lost().await;
         assert!(!cause.is_empty());
         // Outages of all lengths, and now and then one that outlasts the crate's quick attempts to
         // come back by itself.
@@ -102,12 +64,7 @@ async fn taking_resumes_within_three_seconds_after_every_outage() {
             _ => Duration::from_millis((round as u64 * 337) % 2500),
         };
         tokio::time::sleep(lasts).await;
-        match outage {
-            Outage::Killed => redis.restart().await,
-            Outage::Frozen => redis.thaw(),
-            Outage::Refused => network.restore().await,
-            Outage::Swallowed => network.swallow(false),
-        }
+        outage.end(&mut redis, &network).await;
         let back = Instant::now();
         let id = direct.add(job()).await.unwrap().id;
         let gap = works.saw(&id).await - back;
@@ -139,18 +96,10 @@ async fn taking_resumes_within_three_seconds_after_every_outage() {
 async fn what_is_in_hand_during_an_outage_is_recorded_after_it_once() {
     let mut redis = RedisServer::durable().await;
     let queue = bull(&redis.url(), options());
-    let (go, gone) = tokio::sync::watch::channel(false);
-    let works = Works::with(&queue, move |taken| {
-        let mut gone = gone.clone();
-        async move {
-            gone.wait_for(|go| *go).await.unwrap();
-            let outcome = match taken.job.priority {
-                1 => Outcome::Failed("for good".to_owned()),
-                2 => Outcome::Later(Duration::from_secs(600)),
-                _ => done(&taken.job),
-            };
-            taken.settle(outcome);
-        }
+    let (works, go) = Works::when_told(&queue, |job| match job.priority {
+        1 => Outcome::Failed("for good".to_owned()),
+        2 => Outcome::Later(Duration::from_secs(600)),
+        _ => done(job),
     });
     let mut ids = vec![];
     for priority in [1, 2, 8, 8] {
@@ -161,7 +110,7 @@ async fn what_is_in_hand_during_an_outage_is_recorded_after_it_once() {
         works.saw(id).await;
     }
     redis.kill();
-    lost(&works).await;
+    works.lost().await;
     go.send_replace(true);
     tokio::time::sleep(Duration::from_millis(300)).await;
     redis.restart().await;
@@ -184,15 +133,7 @@ async fn what_is_in_hand_during_an_outage_is_recorded_after_it_once() {
 async fn an_outcome_that_was_lost_on_its_way_is_given_again_without_running_again() {
     let mut redis = RedisServer::durable().await;
     let queue = bull(&redis.url(), short());
-    let (go, gone) = tokio::sync::watch::channel(false);
-    let works = Works::with(&queue, move |taken| {
-        let mut gone = gone.clone();
-        async move {
-            gone.wait_for(|go| *go).await.unwrap();
-            let outcome = done(&taken.job);
-            taken.settle(outcome);
-        }
-    });
+    let (works, go) = Works::when_told(&queue, done);
     let id = queue.add(job()).await.unwrap().id;
     works.saw(&id).await;
     // Frozen, it takes the outcome from the network but not into its books.
@@ -217,7 +158,7 @@ async fn a_consumer_may_start_before_its_redis_and_live_through_a_flush() {
     redis.kill();
     let queue = bull(&redis.url(), options());
     let works = Works::start(&queue, done);
-    let cause = lost(&works).await;
+    let cause = works.lost().await;
     assert!(cause.contains("refused"), "{cause}");
     let error = queue.counts().await.unwrap_err().to_string();
     assert!(
@@ -252,7 +193,7 @@ async fn a_redis_that_refuses_to_write_is_told_of() {
     let port = other.port().to_string();
     node.redis(&["REPLICAOF", "127.0.0.1", &port]).await;
     until("health that says that it is read-only", || async {
-        let cause = lost(&works).await;
+        let cause = works.lost().await;
         cause.to_uppercase().contains("READONLY").then_some(())
     })
     .await;

@@ -1,14 +1,16 @@
 //! A Redis, a Node application and a consumer of ours.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vigia::clock::Clock;
 use vigia::queue::bull::BullQueue;
-use vigia::queue::{Health, Job, JobQueue, Outcome, QueueOptions, Taken};
+use vigia::queue::{Health, Job, JobQueue, Link, Outcome, QueueOptions, Taken};
 
 use crate::node::Node;
 use crate::redis_server::RedisServer;
@@ -51,6 +53,16 @@ impl Stage {
     }
 }
 
+/// With locks that are soon given up: an outcome that is lost on its way is given again as soon as the
+/// job's lock has run out.
+pub fn short() -> QueueOptions {
+    QueueOptions {
+        lock: Duration::from_secs(2),
+        stalled_every: Duration::from_millis(500),
+        ..options()
+    }
+}
+
 pub fn bull(url: &str, options: QueueOptions) -> JobQueue {
     JobQueue::Bull(BullQueue::new(url, "bull", options, Clock::start()).unwrap())
 }
@@ -62,7 +74,7 @@ pub fn done(_: &Job) -> Outcome {
 /// A consumer whose jobs are carried out at once.
 pub struct Works {
     seen: Arc<Mutex<Vec<(Job, Instant)>>>,
-    health: tokio::sync::watch::Receiver<Health>,
+    health: watch::Receiver<Health>,
     stop: tokio::sync::oneshot::Sender<()>,
     task: JoinHandle<bool>,
 }
@@ -109,6 +121,43 @@ impl Works {
         }
     }
 
+    /// One that carries jobs out as `act` says, but none before it is told to.
+    pub fn when_told(
+        queue: &JobQueue,
+        act: impl Fn(&Job) -> Outcome + Send + Sync + 'static,
+    ) -> (Self, watch::Sender<bool>) {
+        let (go, gone) = watch::channel(false);
+        let act = Arc::new(act);
+        let works = Self::with(queue, move |taken| {
+            let (act, mut gone) = (Arc::clone(&act), gone.clone());
+            async move {
+                gone.wait_for(|go| *go).await.unwrap();
+                let outcome = act(&taken.job);
+                taken.settle(outcome);
+            }
+        });
+        (works, go)
+    }
+
+    /// One that sets a job aside, hands it back, forgets it, and does it the fourth time.
+    pub fn reluctant(queue: &JobQueue) -> Self {
+        let times = Arc::new(AtomicU32::new(0));
+        Self::with(queue, move |taken| {
+            let time = times.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match time {
+                    0 => taken.settle(Outcome::Later(Duration::from_millis(300))),
+                    1 => taken.settle(Outcome::Released),
+                    2 => drop(taken),
+                    _ => {
+                        let outcome = done(&taken.job);
+                        taken.settle(outcome);
+                    }
+                }
+            }
+        })
+    }
+
     /// The jobs that it was handed, in their order.
     pub fn seen(&self) -> Vec<Job> {
         let seen = self.seen.lock().unwrap();
@@ -134,6 +183,17 @@ impl Works {
 
     pub fn health(&self) -> Health {
         self.health.borrow().clone()
+    }
+
+    /// Waits until its health says that the queue is lost, and why.
+    pub async fn lost(&self) -> String {
+        until("health that says what is wrong", || async {
+            match self.health().link {
+                Link::Lost { cause, .. } => Some(cause),
+                _ => None,
+            }
+        })
+        .await
     }
 
     /// Closes it. Whether all that was in hand was settled.

@@ -1,7 +1,6 @@
 //! The queue in the service's own database: the same semantics, on a real SQLite file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -284,29 +283,21 @@ async fn the_last_hundred_and_fifty_are_kept_unless_a_job_says_otherwise(stage: 
     let latest = queue.list(Some(JobState::Completed), 500).await.unwrap();
     assert_eq!(latest.len(), 100);
     assert!(latest.is_sorted_by(|a, b| a.finished_at >= b.finished_at));
-    let keep_completed = Some(7);
-    let id = queue
-        .add(NewJob {
+    let keeping = async |most| {
+        let keep_completed = Some(most);
+        let added = queue.add(NewJob {
             keep_completed,
             ..job()
-        })
-        .await
-        .unwrap()
-        .id;
+        });
+        added.await.unwrap().id
+    };
+    let id = keeping(7).await;
     until("seven that are kept", || async {
         (queue.counts().await.unwrap().completed == 7).then_some(())
     })
     .await;
     assert!(queue.show(&id).await.is_ok());
-    let keep_completed = Some(0);
-    let id = queue
-        .add(NewJob {
-            keep_completed,
-            ..job()
-        })
-        .await
-        .unwrap()
-        .id;
+    let id = keeping(0).await;
     until("job that is not kept", || async {
         queue.show(&id).await.is_err().then_some(())
     })
@@ -340,22 +331,8 @@ async fn a_job_of_an_own_id_is_added_once(stage: Stage) {
 }
 
 async fn setting_aside_and_handing_back_cost_no_attempt(stage: Stage) {
-    let times = Arc::new(AtomicU32::new(0));
     let queue = stage.queue(no_poll());
-    let works = Works::with(&queue, move |taken| {
-        let times = Arc::clone(&times);
-        async move {
-            match times.fetch_add(1, Ordering::SeqCst) {
-                0 => taken.settle(Outcome::Later(Duration::from_millis(300))),
-                1 => taken.settle(Outcome::Released),
-                2 => drop(taken),
-                _ => {
-                    let outcome = done(&taken.job);
-                    taken.settle(outcome);
-                }
-            }
-        }
-    });
+    let works = Works::reluctant(&queue);
     let begun = Instant::now();
     let id = queue
         .add(NewJob {
@@ -485,26 +462,12 @@ async fn a_flood_of_one_automation_leaves_the_next_its_turn(stage: Stage) {
 
 async fn an_outage_of_the_database_loses_nothing(stage: Stage) {
     let queue = stage.queue(options());
-    let (go, gone) = tokio::sync::watch::channel(false);
-    let works = Works::with(&queue, move |taken| {
-        let mut gone = gone.clone();
-        async move {
-            gone.wait_for(|go| *go).await.unwrap();
-            let outcome = done(&taken.job);
-            taken.settle(outcome);
-        }
-    });
+    let (works, go) = Works::when_told(&queue, done);
     let id = queue.add(job()).await.unwrap().id;
     works.saw(&id).await;
     stage.sql("alter table jobs rename to jobs_away").await;
     go.send_replace(true);
-    let cause = until("health that says what is wrong", || async {
-        match works.health().link {
-            Link::Lost { cause, .. } => Some(cause),
-            _ => None,
-        }
-    })
-    .await;
+    let cause = works.lost().await;
     assert!(cause.contains("jobs"), "{cause}");
     stage.sql("alter table jobs_away rename to jobs").await;
     is(&queue, &id, JobState::Completed).await;

@@ -1,8 +1,6 @@
 //! Failures: attempts and backoff as the producer set them, final ones at once, unreadable data.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use vigia::queue::{MOST_BYTES, Outcome, Payload};
@@ -251,22 +249,7 @@ async fn bad_data_fails_its_job_and_no_other(stage: Stage) {
 }
 
 async fn setting_aside_and_handing_back_cost_no_attempt(stage: Stage) {
-    let times = Arc::new(AtomicU32::new(0));
-    let act = move |taken: vigia::queue::Taken| {
-        let times = Arc::clone(&times);
-        async move {
-            match times.fetch_add(1, Ordering::SeqCst) {
-                0 => taken.settle(Outcome::Later(Duration::from_millis(300))),
-                1 => taken.settle(Outcome::Released),
-                2 => drop(taken),
-                _ => {
-                    let outcome = done(&taken.job);
-                    taken.settle(outcome);
-                }
-            }
-        }
-    };
-    let works = Works::with(&stage.queue(options()), act);
+    let works = Works::reluctant(&stage.queue(options()));
     let id = stage
         .node
         .add(json!({ "priority": 8, "attempts": 1 }))

@@ -116,15 +116,7 @@ async fn a_job_of_an_own_id_is_added_once_while_it_is_kept(stage: Stage) {
 }
 
 async fn deduplication_lets_go_when_the_job_has_ended(stage: Stage) {
-    let (go, gone) = tokio::sync::watch::channel(false);
-    let works = Works::with(&stage.queue(options()), move |taken| {
-        let mut gone = gone.clone();
-        async move {
-            gone.wait_for(|go| *go).await.unwrap();
-            let outcome = done(&taken.job);
-            taken.settle(outcome);
-        }
-    });
+    let (works, go) = Works::when_told(&stage.queue(options()), done);
     let simple = json!({ "deduplication": { "id": "guard-1" } });
     let first = stage.node.add(simple.clone()).await;
     assert_eq!(stage.node.add(simple.clone()).await, first);

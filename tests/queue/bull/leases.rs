@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use vigia::queue::{JobQueue, QueueOptions, Taken};
+use vigia::queue::{JobQueue, Taken};
 
 use super::with_both;
-use crate::stage::{QUEUE, Stage, Works, bull, done, options, text};
+use crate::stage::{QUEUE, Stage, Works, bull, done, options, short, text};
 use crate::waiting::until;
 
 with_both!(
@@ -14,14 +14,6 @@ with_both!(
     what_a_killed_worker_had_in_hand_comes_back,
     closing_hands_back_what_was_not_begun,
 );
-
-fn short() -> QueueOptions {
-    QueueOptions {
-        lock: Duration::from_secs(2),
-        stalled_every: Duration::from_millis(500),
-        ..options()
-    }
-}
 
 async fn a_long_job_keeps_its_lock_and_a_stolen_one_is_not_recorded(stage: Stage) {
     let (go, gone) = tokio::sync::watch::channel(0);
