@@ -49,10 +49,7 @@ async fn credentials_sealed_with_another_master_key_are_told_and_others_are_serv
 async fn an_unfinished_execution_waits_for_the_right_master_key() {
     let stage = Stage::set().await;
     let (_, position) = stage.guarded("alice", Deed::Close).await;
-    let mut doomed = stage.start_to_die_at("execution.sending");
-    doomed.until_armed(1).await;
-    stage.endanger(&position);
-    doomed.died().await;
+    stage.dies_at("execution.sending", &position).await;
     let key = stage.data_dir().join("master.key");
     let right = stage.data_dir().join("right.key");
     std::fs::rename(&key, &right).unwrap();

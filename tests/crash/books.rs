@@ -1,14 +1,18 @@
 //! The journal held against the exchange's ledger: the two must say the same.
 
+#[path = "effects.rs"]
+mod effects;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
 use vigia::domain::execution::{Action, State};
-use vigia::domain::ids::ExecutionId;
 use vigia::journal::{AuditFilter, AuditRow, Execution, Filter, Flaw, Journal};
-use vigia::simulator::{LedgerEntry, LedgerKind, LedgerSource};
+use vigia::simulator::{LedgerEntry, LedgerKind};
 use vigia::store::{Epoch, Store};
+
+use effects::is_an_effect;
 
 use crate::stage::Stage;
 use crate::watchman::Watchman;
@@ -123,24 +127,6 @@ fn effect_of(entry: LedgerEntry) -> Effect {
     (subject, entry.kind, amount)
 }
 
-/// Whether it could be a rule's doing: an owner's orders have client ids of their own.
-fn is_an_effect(entry: &LedgerEntry) -> bool {
-    let acts = match entry.kind {
-        LedgerKind::MarginAdded
-        | LedgerKind::Closed
-        | LedgerKind::StoplossSet
-        | LedgerKind::TakeprofitSet
-        | LedgerKind::CrossDeposited
-        | LedgerKind::CrossClosed => true,
-        LedgerKind::Filled | LedgerKind::CrossFilled => {
-            let id = entry.client_id.as_deref().unwrap_or_default();
-            ExecutionId::of_client_id(id).is_some()
-        }
-        _ => false,
-    };
-    acts && entry.source == LedgerSource::Api
-}
-
 impl Stage {
     pub async fn books(&self) -> Books {
         let store = self.store().await;
@@ -173,6 +159,15 @@ impl Stage {
             );
             tokio::time::sleep(BEAT).await;
         }
+    }
+
+    /// Waits until something is done, and stops the watchman: it was one execution, with one effect.
+    pub async fn done_once(&self, watchman: Watchman) {
+        self.settled(&watchman, |books| books.states().contains(&State::Done))
+            .await;
+        let books = self.agree_after_stop(watchman).await;
+        assert_eq!(books.states(), [State::Done], "{books:#?}");
+        assert_eq!(self.effects().len(), 1, "{:#?}", self.effects());
     }
 
     /// Stops the watchman, and holds journal, ledger and audit log against each other.

@@ -8,10 +8,7 @@ use crate::stage::{Deed, START, Stage};
 async fn saved_after_death_at(place: &str, deed: Deed) {
     let stage = Stage::set().await;
     let (_, position) = stage.guarded("alice", deed).await;
-    let mut doomed = stage.start_to_die_at(place);
-    doomed.until_armed(1).await;
-    stage.endanger(&position);
-    doomed.died().await;
+    stage.dies_at(place, &position).await;
 
     let watchman = stage.start();
     stage
@@ -59,10 +56,7 @@ places! {
 async fn skipped_when_the_danger_is_over(place: &str, deed: Deed) {
     let stage = Stage::set().await;
     let (_, position) = stage.guarded("alice", deed).await;
-    let mut doomed = stage.start_to_die_at(place);
-    doomed.until_armed(1).await;
-    stage.endanger(&position);
-    doomed.died().await;
+    stage.dies_at(place, &position).await;
     stage.control.set_price(START).unwrap();
 
     let watchman = stage.start();

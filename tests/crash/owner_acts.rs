@@ -9,10 +9,7 @@ use crate::stage::{Deed, Owner, Stage};
 async fn killed_at(place: &str, deed: Deed) -> (Stage, Owner, Position) {
     let stage = Stage::set().await;
     let (owner, position) = stage.guarded("alice", deed).await;
-    let mut doomed = stage.start_to_die_at(place);
-    doomed.until_armed(1).await;
-    stage.endanger(&position);
-    doomed.died().await;
+    stage.dies_at(place, &position).await;
     (stage, owner, position)
 }
 

@@ -1,6 +1,5 @@
 //! The effect stands, its reply is lost, and the process that waited for it is killed.
 
-use vigia::domain::execution::State;
 use vigia::simulator::Fault;
 
 use crate::stage::{Deed, Stage};
@@ -21,13 +20,7 @@ async fn done_once(fault: Fault, deed: Deed) {
         .await;
     watchman.kill().await;
 
-    let watchman = stage.start();
-    stage
-        .settled(&watchman, |books| !books.executions.is_empty())
-        .await;
-    let books = stage.agree_after_stop(watchman).await;
-    assert_eq!(books.states(), [State::Done], "{books:#?}");
-    assert_eq!(stage.effects().len(), 1);
+    stage.done_once(stage.start()).await;
 }
 
 #[tokio::test]
@@ -64,21 +57,11 @@ async fn an_add_that_arrives_after_the_death_is_done_once() {
     stage.endanger(&position);
     watchman.until("execution.sending").await;
     // On its way, not applied yet.
-    stage
-        .until("the request arrives", SOON, |control| {
-            control.faults().is_empty()
-        })
-        .await;
+    stage.request_arrived().await;
     watchman.kill().await;
     assert!(stage.effects().is_empty());
 
-    let watchman = stage.start();
-    stage
-        .settled(&watchman, |books| !books.executions.is_empty())
-        .await;
-    let books = stage.agree_after_stop(watchman).await;
-    assert_eq!(books.states(), [State::Done], "{books:#?}");
-    assert_eq!(stage.effects().len(), 1);
+    stage.done_once(stage.start()).await;
 }
 
 /// Refused as 401 late: the request is signed anew long after the first signature.
@@ -102,11 +85,7 @@ async fn an_add_that_was_signed_anew_is_proven_from_its_last_signature() {
     let watchman = stage.start();
     watchman.until_armed(1).await;
     stage.endanger(&position);
-    stage
-        .until("the request arrives anew", SOON, |control| {
-            control.faults().is_empty()
-        })
-        .await;
+    stage.request_arrived().await;
     watchman.kill().await;
     assert!(stage.effects().is_empty());
 

@@ -13,10 +13,7 @@ const NOTE: &str = "seen in the account's history";
 async fn uncertain() -> (Stage, Books) {
     let stage = Stage::set().await;
     let (owner, position) = stage.guarded("alice", Deed::Add).await;
-    let mut doomed = stage.start_to_die_at("execution.sending");
-    doomed.until_armed(1).await;
-    stage.endanger(&position);
-    doomed.died().await;
+    stage.dies_at("execution.sending", &position).await;
     let now = stage.rest.clock().now();
     let adding = stage
         .rest

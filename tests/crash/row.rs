@@ -149,11 +149,7 @@ impl Row {
         };
         match self.point {
             Point::Unheard => {
-                stage
-                    .until("the request arrives", SOON, |control| {
-                        control.faults().is_empty()
-                    })
-                    .await;
+                stage.request_arrived().await;
                 doomed.kill().await;
             }
             Point::Unanswered | Point::SecondUnanswered => {

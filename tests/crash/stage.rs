@@ -1,5 +1,8 @@
 //! What a test plays on: an exchange, a data folder, accounts with positions and guards.
 
+#[path = "stage/windows.rs"]
+mod windows;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,12 +17,12 @@ use vigia::domain::position::{Position, Side};
 use vigia::domain::rules::RuleKind;
 use vigia::domain::units::{Sats, Usd};
 use vigia::exchange::{NewTrade, Rest};
-use vigia::simulator::{
-    AccountConfig, Control, Limits, ProtocolWindows, Simulator, SimulatorConfig, Tape,
-};
+use vigia::simulator::{AccountConfig, Control, Fault, Simulator};
 use vigia::store::{NewAccount, NewAutomation, Store};
 
 use crate::server::Server;
+
+pub use windows::Windows;
 
 /// The price at which every test begins, USD.
 pub const START: f64 = 100_000.0;
@@ -28,34 +31,13 @@ pub const QUANTITY: Usd = Usd(10_000);
 pub const THRESHOLD: f64 = 0.7;
 /// What a guard adds at once.
 pub const ADDED: Sats = Sats(500_000);
+/// Also where the service runs on a machine of its own.
+const ARRIVED_WITHIN: Duration = Duration::from_secs(30);
 const BALANCE_SATS: i64 = 100_000_000;
 /// Whom all accounts belong to.
 pub const USER: &str = "user-1";
 /// The network of the simulator.
 pub const NETWORK: &str = "sim";
-
-/// The windows that tests shorten.
-#[derive(Clone, Copy)]
-pub struct Windows {
-    pub validity_ms: u64,
-    pub safety_ms: u64,
-    pub stop_ms: u64,
-    pub store_ms: u64,
-    /// Of the right to trade, where the store is a server: renewed, in doubt, ended.
-    pub lease_ms: [u64; 3],
-}
-
-impl Default for Windows {
-    fn default() -> Self {
-        Self {
-            validity_ms: 1500,
-            safety_ms: 500,
-            stop_ms: 10_000,
-            store_ms: 5000,
-            lease_ms: [200, 500, 900],
-        }
-    }
-}
 
 pub struct Stage {
     pub control: Control,
@@ -130,20 +112,11 @@ impl Stage {
     pub async fn configured(server: Option<Server>, windows: Windows, more: &str) -> Self {
         // Fails where another test of this process was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let simulator = Simulator::start_on_thread(SimulatorConfig {
-            tape: Tape::Fixed(START),
-            limits: Limits::off(),
-            protocol: ProtocolWindows {
-                rest_timestamp: Duration::from_millis(windows.validity_ms),
-                ..ProtocolWindows::default()
-            },
-            ..SimulatorConfig::default()
-        })
-        .unwrap();
+        let simulator = windows.exchange();
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data").display().to_string();
         let url = server.as_ref().map_or_else(String::new, Server::url);
-        let mut text = config(&simulator, windows, &url);
+        let mut text = windows.config(&simulator, &url);
         text += &format!("[vault]\nkey_file = \"{data}/master.key\"\n{more}");
         std::fs::write(folder.path().join("vigia.toml"), text).unwrap();
         let environment = |name: &str| (name == "VIGIA_DATA_DIR").then(|| data.clone());
@@ -207,13 +180,8 @@ impl Stage {
         name: &str,
         shape: impl FnOnce(AccountConfig) -> AccountConfig,
     ) -> Owner {
-        let (key, secret, phrase) = (
-            format!("key-{name}"),
-            format!("secret-{name}"),
-            format!("phrase-{name}"),
-        );
-        let account = AccountConfig::new(&key, &secret, &phrase, BALANCE_SATS);
-        self.control.add_account(shape(account));
+        let [key, secret, phrase] = key_of(name);
+        self.control.add_account(shape(account_of(name)));
         Owner {
             name: name.to_owned(),
             credentials: Credentials::new(key, secret, phrase),
@@ -282,6 +250,23 @@ impl Stage {
         self.control.set_price(price).unwrap();
     }
 
+    /// Lets the position be closed by a request that has arrived, and is answered as the fault has it.
+    #[allow(dead_code, reason = "played with elsewhere")]
+    pub async fn closing(&self, position: &Position, fault: Fault) {
+        let fault = fault.on_route(Deed::Close.route()).times(1);
+        self.control.inject(fault).unwrap();
+        self.endanger(position);
+        self.request_arrived().await;
+    }
+
+    /// Waits until every fault that was injected has met its request.
+    pub async fn request_arrived(&self) {
+        self.until("the request arrives", ARRIVED_WITHIN, |control| {
+            control.faults().is_empty()
+        })
+        .await;
+    }
+
     /// Waits until something holds; it is looked at again and again.
     pub async fn until(&self, what: &str, within: Duration, holds: impl Fn(&Control) -> bool) {
         const BEAT: Duration = Duration::from_millis(1);
@@ -306,6 +291,17 @@ fn new_account(owner: &Owner) -> NewAccount {
     }
 }
 
+/// What the exchange knows of an owner.
+pub fn account_of(name: &str) -> AccountConfig {
+    let [key, secret, phrase] = key_of(name);
+    AccountConfig::new(&key, &secret, &phrase, BALANCE_SATS)
+}
+
+/// Key, secret and passphrase of an owner.
+fn key_of(name: &str) -> [String; 3] {
+    ["key", "secret", "phrase"].map(|part| format!("{part}-{name}"))
+}
+
 /// The server for a store, where this run of the tests wants one.
 pub fn wanted_server() -> Option<Server> {
     match std::env::var("VIGIA_TEST_STORE").as_deref() {
@@ -320,49 +316,4 @@ pub fn price_at(position: &Position, margin: Sats, lost: f64) -> f64 {
     let notional = position.quantity.0 as f64 * 1e8;
     let price = 1.0 / (1.0 / position.price.usd() + lost * margin.0 as f64 / notional);
     (price * 2.0).floor() / 2.0
-}
-
-fn config(simulator: &Simulator, windows: Windows, url: &str) -> String {
-    let Windows {
-        validity_ms,
-        safety_ms,
-        stop_ms,
-        store_ms,
-        lease_ms: [renew_ms, stop_sending_ms, expire_ms],
-    } = windows;
-    let (api, stream) = (simulator.api_url(), simulator.stream_url());
-    format!(
-        r#"
-[networks.{NETWORK}]
-api_url = "{api}"
-stream_url = "{stream}"
-[store]
-url = "{url}"
-timeout_ms = {store_ms}
-[ownership]
-renew_ms = {renew_ms}
-stop_sending_ms = {stop_sending_ms}
-expire_ms = {expire_ms}
-[limits]
-requests_per_second = 200
-second_ms = 100
-kept_for_commands = 100
-public_requests_per_second = 50
-[connection]
-read_near_ms = 200
-read_far_ms = 1000
-[execution]
-request_validity_ms = {validity_ms}
-proof_safety_ms = {safety_ms}
-between_readings_ms = 100
-retry_ms = 20
-[supervision]
-first_delay_ms = 20
-refresh_ms = 200
-[stop]
-deadline_ms = {stop_ms}
-[log]
-filter = "info,vigia=debug"
-"#
-    )
 }

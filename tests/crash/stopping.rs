@@ -20,11 +20,7 @@ async fn sending(stage: &Stage, fault: Fault) -> Watchman {
     let watchman = stage.start();
     watchman.until_armed(1).await;
     stage.endanger(&position);
-    stage
-        .until("the request arrives", SOON, |control| {
-            control.faults().is_empty()
-        })
-        .await;
+    stage.request_arrived().await;
     watchman
 }
 

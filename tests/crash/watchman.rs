@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use vigia::clock::Clock;
+use vigia::domain::position::Position;
 
 use crate::stage::Stage;
 
@@ -78,6 +79,14 @@ impl Stage {
     /// A watchman that dies, as by SIGKILL, the first time it comes to a place.
     pub fn start_to_die_at(&self, place: &str) -> Watchman {
         self.start_to_die_at_pass(place, 1)
+    }
+
+    /// Lets a watchman die at a place that it comes to once the position is in danger.
+    pub async fn dies_at(&self, place: &str, position: &Position) {
+        let mut doomed = self.start_to_die_at(place);
+        doomed.until_armed(1).await;
+        self.endanger(position);
+        doomed.died().await;
     }
 
     /// A watchman that dies, as by SIGKILL, the time so counted that it comes to a place.

@@ -1,8 +1,6 @@
 //! An account goes to another network of the exchange: nothing of the old one is acted on any more,
 //! what was under way there is proven there, and nothing is ever sent to the wrong one.
 
-use std::time::Duration;
-
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 use vigia::app;
@@ -11,42 +9,32 @@ use vigia::domain::position::{Position, Side};
 use vigia::domain::rules::RuleKind;
 use vigia::domain::units::Sats;
 use vigia::exchange::NewTrade;
-use vigia::simulator::{
-    AccountConfig, Control, Fault, LedgerSource, Limits, ProtocolWindows, Simulator,
-    SimulatorConfig, Tape,
-};
+use vigia::simulator::{Control, Fault, LedgerSource, Simulator};
 
 use crate::scrape::{tree, until};
 use crate::stage::{
-    ADDED, Deed, Owner, QUANTITY, START, Stage, THRESHOLD, Windows, price_at, wanted_server,
+    ADDED, Deed, Owner, QUANTITY, START, Stage, THRESHOLD, Windows, account_of, price_at,
+    wanted_server,
 };
 use crate::watchman::{SOON, Watchman};
 
 /// The other network.
 const OTHER: &str = "other";
 const RUNNING: &str = "/v3/futures/isolated/trades/running";
-const BALANCE_SATS: i64 = 100_000_000;
 
 /// Two networks; the second is known by its control alone.
 struct Networks {
     stage: Stage,
     other: Control,
+    /// So many changes were the owner's own there.
+    owner_did: usize,
     _simulator: Simulator,
 }
 
 impl Networks {
     async fn set() -> Self {
         let windows = Windows::default();
-        let simulator = Simulator::start_on_thread(SimulatorConfig {
-            tape: Tape::Fixed(START),
-            limits: Limits::off(),
-            protocol: ProtocolWindows {
-                rest_timestamp: Duration::from_millis(windows.validity_ms),
-                ..ProtocolWindows::default()
-            },
-            ..SimulatorConfig::default()
-        })
-        .unwrap();
+        let simulator = windows.exchange();
         let more = format!(
             "[networks.{OTHER}]\napi_url = \"{}\"\nstream_url = \"{}\"\n",
             simulator.api_url(),
@@ -55,35 +43,39 @@ impl Networks {
         Self {
             stage: Stage::configured(wanted_server(), windows, &more).await,
             other: simulator.control(),
+            owner_did: 0,
             _simulator: simulator,
         }
     }
 
+    /// With a position of alice's under guard here, and another of hers there.
+    async fn guarded(deed: Deed) -> (Self, Position, Position) {
+        let mut networks = Self::set().await;
+        let (owner, here) = networks.stage.guarded("alice", deed).await;
+        let there = networks.also_there(&owner).await;
+        (networks, here, there)
+    }
+
     /// What was decided is skipped for the change, the account is live there, and nothing was sent here
-    /// nor there, beyond what its owner did.
-    async fn only_skipped(&self, watchman: Watchman, owner_did: usize) {
+    /// nor there.
+    async fn only_skipped(&self, watchman: Watchman) {
         let skipped = watchman.until("execution.skipped").await;
         assert_eq!(skipped["reason"], "network_changed", "{skipped}");
         self.live_there(&watchman).await;
-        let sent = (self.stage.effects().len(), self.done_there());
-        assert_eq!(sent, (0, owner_did));
+        assert_eq!((self.stage.effects().len(), self.sent_there()), (0, 0));
         let books = self.stage.agree_after_stop(watchman).await;
         assert_eq!(books.states(), [State::Skipped]);
     }
 
     /// The same key on the other network, with a position of its own.
-    async fn also_there(&self, owner: &Owner) -> Position {
-        let (key, secret, phrase) = (
-            format!("key-{}", owner.name),
-            format!("secret-{}", owner.name),
-            format!("phrase-{}", owner.name),
-        );
-        let account = AccountConfig::new(&key, &secret, &phrase, BALANCE_SATS);
-        self.other.add_account(account);
+    async fn also_there(&mut self, owner: &Owner) -> Position {
+        self.other.add_account(account_of(&owner.name));
         let rest = app::rest_client(self.stage.settings(), OTHER, self.stage.clock).unwrap();
         let trade = NewTrade::market(Side::Buy, QUANTITY, 10.0, "there".to_owned());
         let opening = rest.open(&owner.credentials, &trade, rest.clock().now());
-        opening.await.unwrap()
+        let position = opening.await.unwrap();
+        self.owner_did = self.done_there();
+        position
     }
 
     /// As another process would change it.
@@ -106,6 +98,11 @@ impl Networks {
 
     fn asked_there(&self) -> u64 {
         self.other.requests_of("key-alice")
+    }
+
+    /// How many changes were asked for there, beyond what the owner did.
+    fn sent_there(&self) -> usize {
+        self.done_there() - self.owner_did
     }
 
     /// How many changes were asked for there, by whomever.
@@ -132,11 +129,8 @@ fn entry() -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_served_there_and_its_old_positions_are_left_alone() {
-    let networks = Networks::set().await;
+    let (networks, here, there) = Networks::guarded(Deed::Close).await;
     let stage = &networks.stage;
-    let (owner, here) = stage.guarded("alice", Deed::Close).await;
-    let there = networks.also_there(&owner).await;
-    let owner_did = networks.done_there();
     let watchman = stage.start();
     watchman.until_armed(1).await;
     let asked_first = networks.asked_there();
@@ -150,7 +144,7 @@ async fn it_is_served_there_and_its_old_positions_are_left_alone() {
     networks.other.set_price(price).unwrap();
     let done = watchman.until("execution.done").await;
     assert_eq!(done["position"], there.id.to_string(), "{done}");
-    assert_eq!(networks.done_there(), owner_did + 1);
+    assert_eq!(networks.sent_there(), 1);
     assert_eq!(stage.effects(), []);
     assert_eq!(stage.control.requests_of("key-alice"), asked_here);
     let ended =
@@ -163,11 +157,8 @@ async fn it_is_served_there_and_its_old_positions_are_left_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_under_way_is_proven_where_it_was_sent_before_it_goes() {
-    let networks = Networks::set().await;
+    let (networks, here, _) = Networks::guarded(Deed::Add).await;
     let stage = &networks.stage;
-    let (owner, here) = stage.guarded("alice", Deed::Add).await;
-    networks.also_there(&owner).await;
-    let owner_did = networks.done_there();
     let watchman = stage.start();
     watchman.until_armed(1).await;
     let lost = Fault::LoseReply
@@ -206,42 +197,36 @@ async fn what_is_under_way_is_proven_where_it_was_sent_before_it_goes() {
     watchman.until("execution.done").await;
     networks.live_there(&watchman).await;
     assert_eq!(stage.effects().len(), 1, "{:#?}", stage.effects());
-    assert_eq!(networks.done_there(), owner_did);
+    assert_eq!(networks.sent_there(), 0);
     let books = stage.agree_after_stop(watchman).await;
     assert_eq!(books.states(), [State::Done]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_process_left_under_way_is_proven_where_it_was_sent() {
-    let networks = Networks::set().await;
+    let (networks, here, _) = Networks::guarded(Deed::Add).await;
     let stage = &networks.stage;
-    let (owner, here) = stage.guarded("alice", Deed::Add).await;
-    networks.also_there(&owner).await;
-    let owner_did = networks.done_there();
-    let mut doomed = stage.start_to_die_at("execution.answered");
-    doomed.until_armed(1).await;
-    stage.endanger(&here);
-    doomed.died().await;
+    stage.dies_at("execution.answered", &here).await;
     networks.change().await;
     let watchman = stage.start();
     watchman.until("execution.done").await;
     networks.live_there(&watchman).await;
     assert_eq!(stage.effects().len(), 1);
-    assert_eq!(networks.done_there(), owner_did);
+    assert_eq!(networks.sent_there(), 0);
     let books = stage.agree_after_stop(watchman).await;
     assert_eq!(books.states(), [State::Done]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_process_had_only_planned_is_never_sent_there() {
-    let networks = Networks::set().await;
-    let stage = &networks.stage;
-    let owner = stage.owner("alice");
-    stage
-        .automate(&owner, RuleKind::AutoEntry, entry(), true)
-        .await;
+    let mut networks = Networks::set().await;
+    let owner = networks.stage.owner("alice");
+    let adding = networks
+        .stage
+        .automate(&owner, RuleKind::AutoEntry, entry(), true);
+    adding.await;
     networks.also_there(&owner).await;
-    let owner_did = networks.done_there();
+    let stage = &networks.stage;
     let mut doomed = stage.start_to_die_at("execution.planned");
     doomed.until_armed(1).await;
     stage.control.set_price(START * 0.96).unwrap();
@@ -250,16 +235,13 @@ async fn what_a_killed_process_had_only_planned_is_never_sent_there() {
     // Where it goes it would be true, too.
     networks.other.set_price(START * 0.96).unwrap();
     let watchman = stage.start();
-    networks.only_skipped(watchman, owner_did).await;
+    networks.only_skipped(watchman).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_its_next_try_is_not_sent_any_more() {
-    let networks = Networks::set().await;
+    let (networks, here, _) = Networks::guarded(Deed::Add).await;
     let stage = &networks.stage;
-    let (owner, here) = stage.guarded("alice", Deed::Add).await;
-    networks.also_there(&owner).await;
-    let owner_did = networks.done_there();
     let watchman = stage.start();
     watchman.until_armed(1).await;
     let busy = Fault::Status {
@@ -273,20 +255,14 @@ async fn what_waits_for_its_next_try_is_not_sent_any_more() {
     stage.endanger(&here);
     watchman.until("execution.deferred").await;
     networks.change().await;
-    networks.only_skipped(watchman, owner_did).await;
+    networks.only_skipped(watchman).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_under_way_on_a_network_that_is_not_configured_any_more_is_left_and_told() {
-    let networks = Networks::set().await;
+    let (networks, here, _) = Networks::guarded(Deed::Add).await;
     let stage = &networks.stage;
-    let (owner, here) = stage.guarded("alice", Deed::Add).await;
-    networks.also_there(&owner).await;
-    let owner_did = networks.done_there();
-    let mut doomed = stage.start_to_die_at("execution.answered");
-    doomed.until_armed(1).await;
-    stage.endanger(&here);
-    doomed.died().await;
+    stage.dies_at("execution.answered", &here).await;
     networks.change().await;
     let config = std::fs::read_to_string(stage.config_file()).unwrap();
     let without = config.replace("[networks.sim]", "[networks.renamed]");
@@ -299,8 +275,5 @@ async fn what_is_under_way_on_a_network_that_is_not_configured_any_more_is_left_
     assert_eq!(left["network"], "sim", "{left}");
     watchman.stop().await;
     assert_eq!(stage.books().await.states(), [State::Sending]);
-    assert_eq!(
-        (stage.effects().len(), networks.done_there()),
-        (1, owner_did)
-    );
+    assert_eq!((stage.effects().len(), networks.sent_there()), (1, 0));
 }

@@ -314,10 +314,7 @@ async fn killed_at(place: &str) {
     let receiver = Receiver::up().await;
     let stage = stage(&receiver, "").await;
     let (_, position) = stage.guarded("alice", Deed::Close).await;
-    let mut doomed = stage.start_to_die_at(place);
-    doomed.until_armed(1).await;
-    stage.endanger(&position);
-    doomed.died().await;
+    stage.dies_at(place, &position).await;
     let before = receiver.all().len();
     let watchman = stage.start();
     receiver

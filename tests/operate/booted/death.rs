@@ -2,28 +2,14 @@
 
 use std::time::Duration;
 
-use vigia::domain::position::Position;
 use vigia::simulator::Fault;
 
-use super::machine::{Machine, SOON};
+use super::machine::Machine;
 use super::service::ENVIRONMENT;
 use crate::stage::{Deed, Stage, Windows};
 use crate::stopwatch::Stopwatch;
 
 const PROGRESS: &str = "[health]\nprogress_ms = 2500\n";
-
-/// The close of a position arrives at the exchange, which is slow to answer.
-async fn in_hand(stage: &Stage, position: &Position, answer_ms: u64) {
-    let fault = Fault::DelayReply { ms: answer_ms };
-    let fault = fault.on_route(Deed::Close.route()).times(1);
-    stage.control.inject(fault).unwrap();
-    stage.endanger(position);
-    stage
-        .until("the request arrives", SOON, |control| {
-            control.faults().is_empty()
-        })
-        .await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_waits_for_the_execution_in_hand_and_a_kill_does_not_matter() {
@@ -37,7 +23,8 @@ async fn a_stop_waits_for_the_execution_in_hand_and_a_kill_does_not_matter() {
     };
     machine.run("systemctl start vigia");
     machine.until_logged("automation.armed", 1);
-    in_hand(&stage, &position, ANSWER_MS).await;
+    let slow = Fault::DelayReply { ms: ANSWER_MS };
+    stage.closing(&position, slow).await;
     let began = Stopwatch::start();
     machine.run("systemctl stop vigia");
     let took = began.elapsed();
@@ -59,7 +46,8 @@ async fn a_stop_waits_for_the_execution_in_hand_and_a_kill_does_not_matter() {
     let position = stage.open_position(&bob, 10).await;
     machine.until_logged("automation.armed", 2);
     let first = machine.shows("MainPID");
-    in_hand(&stage, &position, ANSWER_MS).await;
+    let slow = Fault::DelayReply { ms: ANSWER_MS };
+    stage.closing(&position, slow).await;
     let killed_at = Stopwatch::start();
     machine.run("systemctl kill --kill-whom=main --signal=KILL vigia");
     machine.until_shows("NRestarts", "1");

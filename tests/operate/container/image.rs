@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use vigia::domain::position::Position;
 use vigia::simulator::Fault;
 
 use super::engine::Engine;
-use crate::stage::{Deed, Stage};
+use crate::stage::Stage;
 use crate::stopwatch::Stopwatch;
-use crate::watchman::SOON;
 
 /// Much less than any deadline of the service.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -31,18 +29,6 @@ impl Engine {
         self.machine
             .ask(&format!("podman healthcheck run {container}"))
     }
-}
-
-/// The close of the position arrives at the exchange, which answers as the fault has it.
-async fn in_hand(stage: &Stage, position: &Position, fault: Fault) {
-    let fault = fault.on_route(Deed::Close.route()).times(1);
-    stage.control.inject(fault).unwrap();
-    stage.endanger(position);
-    stage
-        .until("the request arrives", SOON, |control| {
-            control.faults().is_empty()
-        })
-        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +78,9 @@ async fn the_shipped_image_is_built_and_serves_as_nobody_special() {
     }
 
     // The engine's stop: the execution in hand ends first.
-    in_hand(&stage, &position, Fault::DelayReply { ms: 1500 }).await;
+    stage
+        .closing(&position, Fault::DelayReply { ms: 1500 })
+        .await;
     let stopping = Stopwatch::start();
     machine.run("podman stop --time 30 first");
     let stopped = stopping.elapsed();
@@ -120,7 +108,7 @@ async fn the_shipped_image_is_built_and_serves_as_nobody_special() {
     machine.run("podman rm first");
     machine.run(&engine.running("--detach --name second", ""));
     engine.until_logged("second", "service.ready");
-    in_hand(&stage, &position, Fault::Hang { apply: true }).await;
+    stage.closing(&position, Fault::Hang { apply: true }).await;
     machine.run("podman kill --signal TERM second");
     engine.until_logged("second", "service.stopping");
     let again = Stopwatch::start();
