@@ -40,18 +40,8 @@ async fn drift(
     wanted: &str,
     more: Duration,
 ) -> (String, String) {
-    let (id, began) = (trader.id.clone(), stage.clock.mono());
-    let pick = |event: &Event| match event {
-        Event::BookDrift {
-            account,
-            field,
-            had,
-            has,
-            ..
-        } if account.id == id && *field == wanted => Some((had.clone(), has.clone())),
-        _ => None,
-    };
-    let values = stage.wait_for(&format!("drift of {wanted}"), pick).await;
+    let began = stage.clock.mono();
+    let values = stage.drift(trader, wanted).await;
     let took = stage.clock.mono() - began;
     let most = Duration::from_millis(PERIOD_MS.unsigned_abs()) + more;
     println!(

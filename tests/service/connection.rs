@@ -7,26 +7,9 @@ use vigia::domain::connection::Transport::{Http, Websocket};
 use vigia::simulator::Fault;
 use vigia::telemetry::Event;
 
-use crate::harness::{DANGER, MARGIN, Script, Stage, Trader, adding, closing};
+use crate::harness::{DANGER, MARGIN, Script, Stage, adding, closing};
 
 const REFUSED: Fault = Fault::RefuseUpgrades { status: 503 };
-
-/// Waits for a difference between book and exchange in this field, and gives both values.
-async fn drift(stage: &mut Stage, trader: &Trader, wanted: &str) -> (String, String) {
-    let id = trader.id.clone();
-    stage
-        .wait_for(&format!("drift of {wanted}"), |event| match event {
-            Event::BookDrift {
-                account,
-                field,
-                had,
-                has,
-                ..
-            } if account.id == id && *field == wanted => Some((had.clone(), has.clone())),
-            _ => None,
-        })
-        .await
-}
 
 #[actix::test]
 async fn an_account_is_served_over_http_first_and_goes_on_over_its_socket() {
@@ -108,7 +91,7 @@ async fn a_trade_closed_elsewhere_while_the_socket_is_deaf_is_found_and_the_sock
     let deaf = Fault::SilenceData.on_key(&alpha.key);
     stage.control.inject(deaf).unwrap();
     stage.close_by_hand(&alpha, alpha.position).await;
-    let values = drift(&mut stage, &alpha, "running").await;
+    let values = stage.drift(&alpha, "running").await;
     assert_eq!(values, ("true".to_owned(), "false".to_owned()));
     assert_eq!(stage.switched(&alpha, Http).await.0, "silent");
     stage.control.clear_faults();
@@ -129,7 +112,7 @@ async fn margin_added_elsewhere_is_found_and_is_no_fault_of_the_socket() {
     stage.live_over(&alpha, Websocket).await;
     stage.mark();
     stage.add_by_hand(&alpha, alpha.position, MARGIN).await;
-    let values = drift(&mut stage, &alpha, "margin").await;
+    let values = stage.drift(&alpha, "margin").await;
     assert_eq!(values, (MARGIN.to_string(), (2 * MARGIN).to_string()));
     stage.control.set_price(DANGER).unwrap();
     stage.done(&beta).await;

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use vigia::domain::execution::{Action, State};
+use vigia::domain::ids::AutomationId;
 use vigia::domain::units::Price;
 use vigia::exchange::{NewTrade, StopLoss};
 use vigia::simulator::{AccountConfig, Fault, LedgerKind};
@@ -215,17 +216,18 @@ async fn once_with(faults: impl FnOnce(&Stage, &Trader)) {
     faults(&stage, &alpha);
     stage.control.set_price(DANGER).unwrap();
     stage.done(&alpha).await;
-    assert_eq!(
-        stage.kinds(&alpha),
-        [LedgerKind::Closed, LedgerKind::Filled]
-    );
-    assert_eq!(stage.running(&alpha)[0].quantity, 5000);
-    assert_eq!(stage.fired(&guard), 1);
-    let successor = json!(stage.successor(&alpha));
-    assert_eq!(
-        stage.audit(&alpha).await[0].entry.data["successorId"],
-        successor
-    );
+    reopened_once(stage, &alpha, &guard).await;
+}
+
+/// It fired once, there is one close and one reopening of half the size, and the audit log names what
+/// follows.
+async fn reopened_once(mut stage: Stage, alpha: &Trader, guard: &AutomationId) {
+    assert_eq!(stage.kinds(alpha), [LedgerKind::Closed, LedgerKind::Filled]);
+    assert_eq!(stage.running(alpha)[0].quantity, 5000);
+    assert_eq!(stage.fired(guard), 1);
+    let successor = json!(stage.successor(alpha));
+    let audit = stage.audit(alpha).await;
+    assert_eq!(audit[0].entry.data["successorId"], successor);
     stage.end().await;
 }
 
@@ -262,17 +264,7 @@ async fn the_reply_of_the_second_leg_is_lost() {
         .inject(lost.on_method("POST").times(1))
         .unwrap();
     stage.done(&alpha).await;
-    assert_eq!(
-        stage.kinds(&alpha),
-        [LedgerKind::Closed, LedgerKind::Filled]
-    );
-    assert_eq!(stage.fired(&guard), 1);
-    let successor = json!(stage.successor(&alpha));
-    assert_eq!(
-        stage.audit(&alpha).await[0].entry.data["successorId"],
-        successor
-    );
-    stage.end().await;
+    reopened_once(stage, &alpha, &guard).await;
 }
 
 #[actix::test]

@@ -2,6 +2,7 @@
 //! falls into the outage takes effect exactly once, and the other account notices nothing.
 
 use vigia::domain::execution::State;
+use vigia::journal::{Execution, Filter};
 use vigia::supervision::failpoint::{self, Deed, Place};
 use vigia::telemetry::Event;
 
@@ -175,6 +176,15 @@ async fn an_executor_dies_at(
     stage
 }
 
+/// All executions, the first first.
+async fn journal(stage: &Stage) -> Vec<Execution> {
+    let all = Filter::default();
+    let listed = stage.app().shared.journal.executions(&all).await;
+    let mut rows = listed.unwrap().rows;
+    rows.reverse();
+    rows
+}
+
 mod executor {
     use super::*;
 
@@ -205,14 +215,7 @@ mod executor {
     #[actix::test]
     async fn dies_between_the_durable_sending_and_the_request() {
         let stage = an_executor_dies_at("execution.sending", |_| None).await;
-        let rows = stage
-            .app()
-            .shared
-            .journal
-            .executions(&Default::default())
-            .await;
-        let mut rows = rows.unwrap().rows;
-        rows.reverse();
+        let rows = journal(&stage).await;
         assert_eq!(rows[0].state, State::Failed);
         assert_eq!(rows[0].reason.as_deref(), Some("not_applied"));
         assert_eq!(rows[1].episode, rows[0].episode + 1);
@@ -223,13 +226,7 @@ mod executor {
     #[actix::test]
     async fn dies_with_the_answer_in_hand() {
         let stage = an_executor_dies_at("execution.answered", |_| None).await;
-        let rows = stage
-            .app()
-            .shared
-            .journal
-            .executions(&Default::default())
-            .await;
-        let rows = rows.unwrap().rows;
+        let rows = journal(&stage).await;
         assert_eq!(rows.len(), 2, "one of alpha, one of beta: {rows:#?}");
         stage.end().await;
     }

@@ -1,6 +1,8 @@
 //! The stage of these stories: the real actors in this process, the simulator over real sockets,
 //! SQLite in a folder of its own, windows shortened about 1:20.
 
+#[path = "../../crash/effects.rs"]
+mod effects;
 mod owners;
 mod script;
 mod traders;
@@ -16,12 +18,12 @@ use vigia::app::App;
 use vigia::clock::Clock;
 use vigia::config::Settings;
 use vigia::domain::execution::{Action, State};
-use vigia::domain::ids::ExecutionId;
 use vigia::exchange::Rest;
 use vigia::journal::{AuditFilter, Execution, Filter};
-use vigia::simulator::{Control, LedgerEntry, LedgerKind, LedgerSource, Simulator};
+use vigia::simulator::{Control, LedgerEntry, LedgerKind, Simulator};
 use vigia::telemetry::Event;
 
+use effects::is_an_effect;
 pub use owners::{long, short};
 pub use script::Script;
 use script::Turn;
@@ -125,23 +127,8 @@ impl Stage {
     /// What the service did to an account, by the exchange's own ledger.
     pub fn effects(&self, trader: &Trader) -> Vec<LedgerEntry> {
         let mut by_hand = self.by_hand.get(&trader.key).cloned().unwrap_or_default();
-        let acts = |entry: &LedgerEntry| match entry.kind {
-            LedgerKind::MarginAdded
-            | LedgerKind::Closed
-            | LedgerKind::StoplossSet
-            | LedgerKind::TakeprofitSet
-            | LedgerKind::CrossDeposited
-            | LedgerKind::CrossClosed => true,
-            // An owner's orders have client ids of their own.
-            LedgerKind::Filled | LedgerKind::CrossFilled => {
-                let id = entry.client_id.as_deref().unwrap_or_default();
-                ExecutionId::of_client_id(id).is_some()
-            }
-            _ => false,
-        };
-        let entries = self.control.ledger().into_iter().filter(|entry| {
-            entry.key == trader.key && entry.source == LedgerSource::Api && acts(entry)
-        });
+        let entries = self.control.ledger().into_iter();
+        let entries = entries.filter(|entry| entry.key == trader.key && is_an_effect(entry));
         entries
             .filter(|entry| {
                 let own = by_hand.iter().position(|(kind, amount)| {

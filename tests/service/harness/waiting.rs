@@ -174,6 +174,22 @@ impl Stage {
         .await
     }
 
+    /// Waits for a difference between book and exchange in this field, and gives both values.
+    pub async fn drift(&mut self, trader: &Trader, wanted: &str) -> (String, String) {
+        let id = trader.id.clone();
+        self.wait_for(&format!("drift of {wanted}"), |event| match event {
+            Event::BookDrift {
+                account,
+                field,
+                had,
+                has,
+                ..
+            } if account.id == id && *field == wanted => Some((had.clone(), has.clone())),
+            _ => None,
+        })
+        .await
+    }
+
     /// Waits until the latest execution of an account stands so.
     pub async fn stands(&mut self, trader: &Trader, wanted: State) {
         let deadline = Instant::now() + patience();
