@@ -169,13 +169,7 @@ async fn with(stage: &Stage, more: &str, words: &[&str]) -> Said {
     let mut command = vigia();
     command.args(words).arg("--config").arg(&file);
     command.arg("--data-dir").arg(stage.data_dir());
-    let output = run_to_end(&mut command).await;
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said {
-        code: output.status.code(),
-        out: text(output.stdout),
-        notes: text(output.stderr),
-    }
+    Said::by(&mut command).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

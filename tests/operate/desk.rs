@@ -1,6 +1,7 @@
 //! The operator's desk: HTTP and command line of the service on the stage.
 
 use std::fmt::Debug;
+use std::process::Command;
 
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -54,6 +55,17 @@ pub struct Said {
 }
 
 impl Said {
+    /// What a command says until it ends.
+    pub async fn by(command: &mut Command) -> Self {
+        let output = run_to_end(command).await;
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self {
+            code: output.status.code(),
+            out: text(output.stdout),
+            notes: text(output.stderr),
+        }
+    }
+
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
@@ -140,13 +152,7 @@ impl Stage {
             .arg(self.config_file())
             .arg("--data-dir")
             .arg(self.data_dir());
-        let output = run_to_end(&mut command).await;
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Said {
-            code: output.status.code(),
-            out: text(output.stdout),
-            notes: text(output.stderr),
-        }
+        Said::by(&mut command).await
     }
 
     /// A file with credentials, as `--credentials-file` takes it.

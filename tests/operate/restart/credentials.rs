@@ -37,6 +37,12 @@ pub(super) fn another_key(stage: &Stage, trader: &Trader) -> Credentials {
     Credentials::new(key, "new", "newer")
 }
 
+/// Waits until the account is served with what was stored for it.
+async fn taken_up(stage: &mut Stage, trader: &Trader) {
+    let restarted = |event: &Event| matches!(event, Event::AccountRestarted { account, .. } if account.id == trader.id);
+    stage.wait_until("they are taken up", restarted).await;
+}
+
 #[actix::test]
 async fn stored_credentials_are_taken_up_and_the_old_ones_used_until_then() {
     let mut stage = Script::new().play().await;
@@ -45,13 +51,7 @@ async fn stored_credentials_are_taken_up_and_the_old_ones_used_until_then() {
     let new = another_key(&stage, &alpha);
     stage.mark();
     rotate(&stage, &alpha, &new).await;
-    let id = alpha.id.clone();
-    stage
-        .wait_until(
-            "they are taken up",
-            |event| matches!(event, Event::AccountRestarted { account, .. } if account.id == id),
-        )
-        .await;
+    taken_up(&mut stage, &alpha).await;
     assert!(stage.control.revoke_key(&alpha.key), "the old one is gone");
     let before = stage.control.requests_of(&alpha.key);
     stage.live_over(&alpha, Websocket).await;
@@ -97,12 +97,6 @@ async fn refused_credentials_are_not_taken_up_and_the_operator_is_told() {
     let good = another_key(&stage, &alpha);
     stage.mark();
     rotate(&stage, &alpha, &good).await;
-    let id = alpha.id.clone();
-    stage
-        .wait_until(
-            "they are taken up",
-            |event| matches!(event, Event::AccountRestarted { account, .. } if account.id == id),
-        )
-        .await;
+    taken_up(&mut stage, &alpha).await;
     stage.end().await;
 }
