@@ -178,17 +178,23 @@ impl Watchman {
         }
     }
 
-    /// Waits until so many positions are watched: each over a fresh price.
-    pub async fn until_armed(&self, positions: usize) {
+    /// Waits until a condition holds; it is looked at again and again.
+    pub async fn until_holds(&self, what: &str, holds: impl Fn() -> bool) {
         let deadline = self.clock.mono() + SOON;
-        while self.count("automation.armed") < positions {
+        while !holds() {
             assert!(
                 self.clock.mono() < deadline,
-                "not armed in time\n{}",
+                "not in time: {what}\n{}",
                 self.told()
             );
             tokio::time::sleep(BEAT).await;
         }
+    }
+
+    /// Waits until so many positions are watched: each over a fresh price.
+    pub async fn until_armed(&self, positions: usize) {
+        let armed = || self.count("automation.armed") >= positions;
+        self.until_holds("all are armed", armed).await;
         self.until_where("an account goes live", |line| line["to"] == "live")
             .await;
     }

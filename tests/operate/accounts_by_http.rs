@@ -1,9 +1,9 @@
 //! Accounts and automations come, change and go while the service runs, over HTTP.
 
 use serde_json::{Value, json};
-use vigia::clock::Clock;
 
 use crate::desk::Desk;
+use crate::scrape::until;
 use crate::stage::{Deed, NETWORK, Owner, Stage};
 use crate::watchman::{SOON, Watchman};
 
@@ -28,11 +28,8 @@ async fn live(watchman: &Watchman, name: &str, times: usize) {
         line["event"] == "connection.state" && line["account_name"] == name && line["to"] == "live"
     };
     let what = format!("{name} live, {times} times");
-    let clock = Clock::start();
-    while watchman.lines().iter().filter(|line| is(line)).count() < times {
-        assert!(clock.mono() < SOON, "{what}: {}", watchman.told());
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
+    let enough = || watchman.lines().iter().filter(|line| is(line)).count() >= times;
+    watchman.until_holds(&what, enough).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,19 +89,12 @@ async fn an_account_comes_is_guarded_paused_disabled_and_goes_without_a_restart(
     let rule = rule.ok()["automation"]["id"].as_str().unwrap().to_owned();
     // The connection goes on: it sees what the owner does meanwhile.
     let second = stage.open_position(&owner, 2).await;
-    let seen = async || {
+    until("the second position is seen", &watchman, || async {
         let status = desk.get("/v1/status").await.ok();
         let positions = status["accounts"][0]["positions"].as_array().unwrap().len();
-        positions == 2
-    };
-    let deadline = stage.clock.mono() + SOON;
-    while !seen().await {
-        assert!(
-            stage.clock.mono() < deadline,
-            "the second position is not seen"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        (positions == 2).then_some(())
+    })
+    .await;
     assert!(stage.effects().is_empty(), "{:?}", stage.effects());
     let resumed = desk.post(&format!("{path}/resume"), json!({})).await.ok();
     assert_eq!(resumed["account"]["paused"], Value::Null);

@@ -1,7 +1,5 @@
 //! The same verbs by either hand of an operator: over HTTP, and by the command line.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use vigia::domain::rules::RuleKind;
 use vigia::simulator::LedgerKind;
@@ -10,9 +8,8 @@ use crate::books::Books;
 use crate::desk::Desk;
 use crate::scrape::{tree, until};
 use crate::stage::{Deed, Owner, START, Stage, THRESHOLD};
-use crate::watchman::{SOON, Watchman};
+use crate::watchman::Watchman;
 
-const BEAT: Duration = Duration::from_millis(2);
 /// What an entry buys, in USD, once the price has come down to its trigger.
 const ENTRY: i64 = 100;
 
@@ -136,11 +133,7 @@ fn held(watchman: &Watchman, account: &str) -> usize {
 }
 
 async fn more_than(before: usize, what: &str, watchman: &Watchman, count: impl Fn() -> usize) {
-    let clock = vigia::clock::Clock::start();
-    while count() <= before {
-        assert!(clock.mono() < SOON, "{what}\n{}", watchman.told());
-        tokio::time::sleep(BEAT).await;
-    }
+    watchman.until_holds(what, || count() > before).await;
 }
 
 /// A new position, watched; then the price falls to where its guard fires.

@@ -5,22 +5,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use vigia::clock::Clock;
 use vigia::domain::ids::UserId;
 use vigia::store::NewAccount;
 
 use crate::stage::{Deed, NETWORK, Stage, USER};
-use crate::watchman::{SOON, Watchman};
-
-const BEAT: Duration = Duration::from_millis(2);
-
-async fn until(what: &str, watchman: &Watchman, holds: impl Fn() -> bool) {
-    let clock = Clock::start();
-    while !holds() {
-        assert!(clock.mono() < SOON, "{what}\n{}", watchman.told());
-        tokio::time::sleep(BEAT).await;
-    }
-}
+use crate::watchman::Watchman;
 
 fn count(watchman: &Watchman, is: impl Fn(&Value) -> bool) -> usize {
     watchman.lines().iter().filter(|line| is(line)).count()
@@ -60,7 +49,9 @@ async fn verbs_go_through_the_service_and_are_in_effect_when_they_are_answered()
         .await
         .ok()
         .says(&["is resumed"]);
-    until("the guard acts", &watchman, || stage.effects().len() == 1).await;
+    watchman
+        .until_holds("the guard acts", || stage.effects().len() == 1)
+        .await;
     stage
         .cli(&["account", "resume", "alice"])
         .await
@@ -81,12 +72,13 @@ async fn verbs_go_through_the_service_and_are_in_effect_when_they_are_answered()
     ];
     stage.cli(&add).await.ok().says(&["account bob added, id"]);
     stage.cli(&add).await.refused(&["exists already"]);
-    until("bob is read", &watchman, || {
-        count(&watchman, |line| {
-            line["account_name"] == "bob" && line["to"] == "live"
-        }) == 1
-    })
-    .await;
+    watchman
+        .until_holds("bob is read", || {
+            count(&watchman, |line| {
+                line["account_name"] == "bob" && line["to"] == "live"
+            }) == 1
+        })
+        .await;
     let rule = r#"{"metric": "margin_used", "margin_threshold": 0.7, "action": "close_position"}"#;
     let added = stage
         .cli(&[
@@ -104,12 +96,13 @@ async fn verbs_go_through_the_service_and_are_in_effect_when_they_are_answered()
         .ok();
     let added: Value = serde_json::from_str(&added.out).unwrap();
     let rule = added["automation"]["id"].as_str().unwrap();
-    until("bob's rule runs", &watchman, || {
-        count(&watchman, |line| {
-            line["event"] == "automation.armed" && line["account_name"] == "bob"
-        }) == 1
-    })
-    .await;
+    watchman
+        .until_holds("bob's rule runs", || {
+            count(&watchman, |line| {
+                line["event"] == "automation.armed" && line["account_name"] == "bob"
+            }) == 1
+        })
+        .await;
     stage
         .cli(&["automation", "disable", rule])
         .await
@@ -201,7 +194,9 @@ async fn without_a_service_the_store_is_written_and_a_file_left_behind_misleads_
         .await;
     assert!(stage.effects().is_empty());
     stage.cli(&["kill-switch", "off"]).await.ok();
-    until("the guard acts", &watchman, || stage.effects().len() == 1).await;
+    watchman
+        .until_holds("the guard acts", || stage.effects().len() == 1)
+        .await;
     stage.agree_after_stop(watchman).await;
     // It took its file with it.
     assert!(!stage.data_dir().join("admin.json").exists());
@@ -271,7 +266,9 @@ async fn what_another_process_writes_is_followed_at_the_next_look_into_the_store
         .resume_account(&alice.id, stage.clock.utc())
         .await
         .unwrap();
-    until("the guard acts", &watchman, || stage.effects().len() == 1).await;
+    watchman
+        .until_holds("the guard acts", || stage.effects().len() == 1)
+        .await;
     store.close().await;
     println!(
         "another process's change was followed after {disabled:?} and {added:?}; looked every 200 ms"
@@ -307,6 +304,8 @@ async fn a_service_that_stands_still_keeps_nobody_from_holding_it_back() {
         .cli(&["kill-switch", "off", "--account", "alice"])
         .await
         .ok();
-    until("the guard acts", &watchman, || stage.effects().len() == 1).await;
+    watchman
+        .until_holds("the guard acts", || stage.effects().len() == 1)
+        .await;
     stage.agree_after_stop(watchman).await;
 }
