@@ -31,7 +31,7 @@ async fn of_fifty_endangered_trades_as_many_are_saved_as_can_be() {
     let mut liquidations = vec![];
     for n in 0..TRADES {
         if n > 0 && n % A_SECOND == 0 {
-            tokio::time::sleep(Duration::from_millis(1100)).await;
+            stage.owners_have_rested().await;
         }
         // Not in the order of their danger.
         let rank = (n * 17) % TRADES;
@@ -39,7 +39,7 @@ async fn of_fifty_endangered_trades_as_many_are_saved_as_can_be() {
         let trade = stage.open(&owner, 1_000, leverage).await;
         liquidations.push(trade.liquidation.usd());
     }
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.owners_have_rested().await;
     stage.start().await;
     let known = || stage.view(&owner).rows.len() == TRADES;
     let served = || stage.accounts().len() == 1 && known();

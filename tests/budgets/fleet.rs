@@ -65,8 +65,7 @@ async fn two_hundred_accounts_are_guarded_and_the_nearest_get_the_sockets() {
         stage.automation(&owner, RuleKind::MarginGuard, guard).await;
         owners.push(owner);
     }
-    // The owners' own requests are over for their keys.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.owners_have_rested().await;
 
     stage.start().await;
     let began = stage.clock.mono();
@@ -163,7 +162,7 @@ async fn a_restarted_connection_goes_live_without_a_socket() {
         stage.open(&owner, 10_000, leverage).await;
         owners.push(owner);
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.owners_have_rested().await;
     stage.start().await;
     stage
         .until("two have sockets", PATIENCE, || stage.over_sockets() == 2)

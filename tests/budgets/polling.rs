@@ -54,7 +54,7 @@ async fn an_account_is_read_as_often_as_its_danger_asks() {
             .automation(owner, RuleKind::MarginGuard, closing(distance))
             .await;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.owners_have_rested().await;
     stage.start().await;
     stage
         .until("all are live", PATIENCE, || stage.live() == 4)

@@ -37,7 +37,7 @@ async fn fifty_busy_accounts_never_ask_too_much() {
         });
         stage.automation(&owner, RuleKind::AutoEntry, entry).await;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.owners_have_rested().await;
     stage.start().await;
     stage
         .until("all are live", PATIENCE, || stage.live() == ACCOUNTS)

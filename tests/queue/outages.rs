@@ -112,6 +112,7 @@ async fn what_is_in_hand_during_an_outage_is_recorded_after_it_once() {
     redis.kill();
     works.lost().await;
     go.send_replace(true);
+    // Time for outcomes to be given in vain: of that nothing is told.
     tokio::time::sleep(Duration::from_millis(300)).await;
     redis.restart().await;
     for (id, state) in ids
@@ -136,7 +137,7 @@ async fn an_outcome_that_was_lost_on_its_way_is_given_again_without_running_agai
     let (works, go) = Works::when_told(&queue, done);
     let id = queue.add(job()).await.unwrap().id;
     works.saw(&id).await;
-    // Frozen, it takes the outcome from the network but not into its books.
+    // Frozen, it takes the outcome from the network but not into its books: nobody sees it arrive.
     redis.freeze();
     go.send_replace(true);
     tokio::time::sleep(Duration::from_millis(200)).await;

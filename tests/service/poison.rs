@@ -154,6 +154,7 @@ async fn an_automation_that_was_enabled_anew_meanwhile_is_not_started_again() {
     let enabling = store.set_automation_active(&guard, true, now);
     enabling.await.unwrap();
     stage.armed(&guard).await;
+    // Longer than the quarantine would have lasted.
     tokio::time::sleep(std::time::Duration::from_millis(3000)).await;
     let again = touched(&mut stage);
     assert!(again.is_empty(), "started again for nothing: {again:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vigia::domain::connection::Health;
-use vigia::domain::execution::State;
+use vigia::domain::execution::{CLOSE_ROW_AGE, State};
 use vigia::simulator::{Fault, Injection};
 use vigia::telemetry::Event;
 
@@ -192,10 +192,18 @@ async fn a_revoked_key_makes_no_storm(guard: serde_json::Value) {
             matches!(event, Event::ConnectionState { account, to: Health::Unauthorized, .. } if account.id == id)
         })
         .await;
-    // Its row is now old enough for a close to want a reading first.
-    tokio::time::sleep(Duration::from_millis(2100)).await;
+    // A close then wants a reading first.
+    let (account, clock) = (stage.account(&alpha), stage.clock);
+    stage
+        .until("alpha's row is old", || {
+            let view = account.view.load();
+            let row = view.rows.first();
+            row.is_some_and(|row| row.age(clock.mono()) > CLOSE_ROW_AGE)
+        })
+        .await;
     stage.control.set_price(DANGER).unwrap();
     stage.done(&beta).await;
+    // How often it is asked in this time is what is tested.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let refused = stage.control.requests().by_status.get(&401).copied();
     assert!(refused.unwrap_or(0) <= MOST, "{refused:?} answers of 401");
@@ -240,6 +248,7 @@ async fn a_proof_makes_no_storm_of_a_refused_key() {
             )
         })
         .await;
+    // Almost as long as the pause, in which nothing is to be asked.
     tokio::time::sleep(Duration::from_millis(2800)).await;
     let answers = stage.control.requests().by_status.get(&401).copied();
     assert!(answers.unwrap_or(0) <= 4, "{answers:?} answers of 401");

@@ -232,19 +232,22 @@ async fn a_closed_port_refuses_and_opens_again() {
     let x = exchange().await;
     let fault = Fault::RefuseConnections.lasting(Duration::from_millis(300));
     x.control.inject(fault).unwrap();
-    // The listener is closed by its own task, at once but not within this call.
-    while tokio::net::TcpStream::connect(x.simulator.addr())
+    let opens = async || {
+        let connected = tokio::net::TcpStream::connect(x.simulator.addr()).await;
+        connected.is_ok()
+    };
+    let closed_and_open_again = async {
+        // The listener is closed by its own task, at once but not within this call.
+        while opens().await {
+            tokio::task::yield_now().await;
+        }
+        while !opens().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed_and_open_again)
         .await
-        .is_ok()
-    {
-        tokio::task::yield_now().await;
-    }
-    while tokio::net::TcpStream::connect(x.simulator.addr())
-        .await
-        .is_err()
-    {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        .expect("in time");
     assert_eq!(x.get("/account").await.status, 200);
 }
 

@@ -89,9 +89,13 @@ async fn a_lease_that_is_not_renewed_stops_its_owner_before_another_can_have_it(
     // The server goes; sending stops; it comes back, and with it the right.
     fixture.server.as_mut().unwrap().stop();
     let until = async |stale: bool| {
-        while lease.check().is_err() != stale {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let found = async {
+            while lease.check().is_err() != stale {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(20), found).await;
+        found.expect("the lease follows the server");
     };
     tokio::select! {
         lost = lease.keep(&fixture.store) => panic!("{lost:?}"),

@@ -170,6 +170,7 @@ async fn a_paused_account_is_restarted_and_stays_paused() {
     stage.restart(&trader).await.unwrap();
     stage.control.set_price(DANGER).unwrap();
     stage.price_seen(DANGER).await;
+    // Whatever it would decide, it would decide now.
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(stage.view(&trader).health, Health::Live, "it is watched");
     assert_eq!(stage.effects(&trader), [], "and nothing is decided");

@@ -58,7 +58,8 @@ async fn twenty(stage: &mut Stage) -> Swings {
         views.any(|view| view.health != Health::Live || view.transport != Transport::Websocket)
     };
     let deadline = Instant::now() + Duration::from_secs(60);
-    while waiting(stage) && Instant::now() < deadline {
+    while waiting(stage) {
+        assert!(Instant::now() < deadline, "not all are live over a socket");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stage.mark();

@@ -170,6 +170,7 @@ async fn what_a_killed_worker_had_in_hand_comes_back(stage: Stage) {
     stage.node.ask("work", json!({})).await;
     // A Node worker looks for stalled jobs every 30 s: ours does it for all.
     let works = Works::with(&queue, |taken| async move {
+        // A job that lasts.
         tokio::time::sleep(Duration::from_millis(100)).await;
         let outcome = done(&taken.job);
         taken.settle(outcome);

@@ -184,6 +184,7 @@ impl Stage {
             .await;
         let requests = || -> u64 { control.requests().by_route.values().sum() };
         let before = requests();
+        // Whatever still runs would ask by then.
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(requests(), before, "something still asks the exchange");
         let holder = vigia::store::folder::describe_holder(self.clock.utc());
