@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use vigia::domain::execution::State;
+use vigia::domain::position::Position;
 
 use crate::server::Server;
 use crate::stage::{Deed, Stage, Windows};
@@ -32,18 +33,24 @@ impl Fault {
     }
 }
 
-/// The trigger comes when the right to trade may be another's by now: nothing is added, loudly; when
-/// the server is back, all goes on by itself. (`tests/operate` tells what goes on before that, and what
-/// does all the same.)
-async fn carried_out_when_it_is_back(fault: Fault) {
+/// A position under guard, its store on a server that is soon given up.
+async fn watched() -> (Stage, Position, Watchman) {
     let windows = Windows {
         store_ms: 2000,
         ..Windows::default()
     };
-    let mut stage = Stage::on(Some(Server::start()), windows).await;
+    let stage = Stage::on(Some(Server::start()), windows).await;
     let (_, position) = stage.guarded("alice", Deed::Add).await;
     let watchman = stage.start();
     watchman.until_armed(1).await;
+    (stage, position, watchman)
+}
+
+/// The trigger comes when the right to trade may be another's by now: nothing is added, loudly; when
+/// the server is back, all goes on by itself. (`tests/operate` tells what goes on before that, and what
+/// does all the same.)
+async fn carried_out_when_it_is_back(fault: Fault) {
+    let (mut stage, position, watchman) = watched().await;
     fault.strike(stage.server());
     watchman.until("ownership.stale").await;
     stage.endanger(&position);
@@ -88,14 +95,7 @@ async fn frozen_and_thawed() {
 /// Between the answer of the exchange and its record.
 #[tokio::test]
 async fn what_was_sent_before_the_server_went_is_settled_when_it_is_back() {
-    let windows = Windows {
-        store_ms: 2000,
-        ..Windows::default()
-    };
-    let mut stage = Stage::on(Some(Server::start()), windows).await;
-    let (_, position) = stage.guarded("alice", Deed::Add).await;
-    let watchman = stage.start();
-    watchman.until_armed(1).await;
+    let (mut stage, position, watchman) = watched().await;
     stage.endanger(&position);
     let within = Duration::from_secs(10);
     stage

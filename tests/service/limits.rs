@@ -6,7 +6,7 @@ use vigia::domain::position::Side;
 use vigia::simulator::{AccountConfig, LedgerKind};
 use vigia::telemetry::Event;
 
-use crate::harness::{CALM, DANGER, Stage, adding_but, but, closing};
+use crate::harness::{CALM, DANGER, Stage, Trader, adding_but, but, closing};
 
 #[actix::test]
 async fn after_so_many_executions_a_day_there_is_an_alarm_and_nothing_more() {
@@ -36,6 +36,17 @@ async fn after_so_many_executions_a_day_there_is_an_alarm_and_nothing_more() {
     stage.end().await;
 }
 
+/// Alpha's guard fires, and has done all that it will do when beta's fires, later.
+async fn closed_before_beta(stage: &mut Stage, alpha: &Trader) {
+    let later = but(closing(), &json!({ "margin_threshold": 0.8 }));
+    let (beta, _) = stage.guarded("beta", later).await;
+    stage.mark();
+    stage.control.set_price(DANGER).unwrap();
+    stage.done(alpha).await;
+    stage.control.set_price(92_500.0).unwrap();
+    stage.done(&beta).await;
+}
+
 /// One account with a cross position and an isolated trade, both in danger.
 async fn of_mode(mode: &str, wanted: LedgerKind) {
     let mut stage = Stage::set().await;
@@ -44,14 +55,7 @@ async fn of_mode(mode: &str, wanted: LedgerKind) {
     let one_mode = but(closing(), &json!({ "positions": [mode] }));
     let guard = stage.guard(&alpha, one_mode).await;
     stage.armed(&guard).await;
-    let (beta, _) = stage
-        .guarded("beta", but(closing(), &json!({ "margin_threshold": 0.8 })))
-        .await;
-    stage.mark();
-    stage.control.set_price(DANGER).unwrap();
-    stage.done(&alpha).await;
-    stage.control.set_price(92_500.0).unwrap();
-    stage.done(&beta).await;
+    closed_before_beta(&mut stage, &alpha).await;
     assert_eq!(stage.kinds(&alpha), [wanted]);
     stage.end().await;
 }
@@ -74,14 +78,7 @@ async fn a_guard_of_one_trade_leaves_the_other_alone() {
     let this_alone = but(closing(), &json!({ "positions": [alpha.position] }));
     let guard = stage.guard(&alpha, this_alone).await;
     stage.armed(&guard).await;
-    let (beta, _) = stage
-        .guarded("beta", but(closing(), &json!({ "margin_threshold": 0.8 })))
-        .await;
-    stage.mark();
-    stage.control.set_price(DANGER).unwrap();
-    stage.done(&alpha).await;
-    stage.control.set_price(92_500.0).unwrap();
-    stage.done(&beta).await;
+    closed_before_beta(&mut stage, &alpha).await;
     let left = stage.running(&alpha);
     assert_eq!((left.len(), &left[0].id), (1, &other.id.to_string()));
     stage.end().await;

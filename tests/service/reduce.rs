@@ -208,12 +208,13 @@ async fn the_successor_inherits_episode_and_filter_and_is_guarded_after_the_cool
     stage.end().await;
 }
 
-/// One close and one reopening, whichever reply is lost.
-async fn once_with(faults: impl FnOnce(&Stage, &Trader)) {
+/// One close and one reopening, whatever becomes of the first leg.
+async fn once_despite(fault: Fault) {
     let mut stage = Stage::set().await;
     let (alpha, guard) = stage.guarded("alpha", reducing()).await;
     stage.mark();
-    faults(&stage, &alpha);
+    let fault = fault.on_key(&alpha.key).on_route(CLOSE);
+    stage.control.inject(fault.times(1)).unwrap();
     stage.control.set_price(DANGER).unwrap();
     stage.done(&alpha).await;
     reopened_once(stage, &alpha, &guard).await;
@@ -233,20 +234,12 @@ async fn reopened_once(mut stage: Stage, alpha: &Trader, guard: &AutomationId) {
 
 #[actix::test]
 async fn the_reply_of_the_first_leg_is_lost() {
-    once_with(|stage, alpha| {
-        let lost = Fault::LoseReply.on_key(&alpha.key).on_route(CLOSE);
-        stage.control.inject(lost.times(1)).unwrap();
-    })
-    .await;
+    once_despite(Fault::LoseReply).await;
 }
 
 #[actix::test]
 async fn the_first_leg_itself_is_lost() {
-    once_with(|stage, alpha| {
-        let lost = Fault::DropRequest.on_key(&alpha.key).on_route(CLOSE);
-        stage.control.inject(lost.times(1)).unwrap();
-    })
-    .await;
+    once_despite(Fault::DropRequest).await;
 }
 
 #[actix::test]

@@ -174,6 +174,16 @@ async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
 }
 
 impl Exchange {
+    /// A body is refused, by the field's name, that is good but for this value.
+    pub async fn refuses(&self, path: &str, good: &Value, field: &str, value: Value) {
+        let mut body = good.clone();
+        body[field] = value;
+        let answer = self.post(path, body).await;
+        assert_eq!(answer.status, 400, "{field}");
+        let named = &answer.json()["details"]["field"];
+        assert_eq!(named, field, "{}", answer.text);
+    }
+
     /// Waits until a condition holds; it is looked at again and again, for 5 seconds at most.
     pub async fn until(&self, holds: impl Fn(&Exchange) -> bool) {
         let poll = async {

@@ -54,16 +54,7 @@ async fn an_automation_is_added_listed_disabled_and_removed() {
     shell.run(&["automation", "remove", &id]).await.ok();
     let gone = shell.run(&["automation", "show", &id, "--json"]).await;
     gone.refused(&["no automation", "vigia automation list"]);
-    let wrong = [
-        "automation",
-        "add",
-        "--account",
-        "main",
-        "--type",
-        "margin_guard",
-        "--rule",
-        "{}",
-    ];
+    let wrong = of_main("add", "margin_guard", "{}");
     shell
         .run(&wrong)
         .await

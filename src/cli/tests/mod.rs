@@ -58,6 +58,20 @@ impl Prompt for Answers {
     }
 }
 
+/// A command about a rule of the account `main`.
+fn of_main<'a>(verb: &'a str, kind: &'a str, rule: &'a str) -> [&'a str; 8] {
+    [
+        "automation",
+        verb,
+        "--account",
+        "main",
+        "--type",
+        kind,
+        "--rule",
+        rule,
+    ]
+}
+
 /// What a command said, and whether it succeeded.
 #[derive(Debug)]
 struct Said {

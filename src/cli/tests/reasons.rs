@@ -27,20 +27,9 @@ async fn an_execution_is_explained_with_what_was_seen_and_decided() {
 async fn why_nothing_was_done_is_explained() {
     let (mut shell, automation) = Shell::with_automation().await;
     let _exchange = exchange(&mut shell).await;
-    let rows = shell
-        .run(&[
-            "automation",
-            "check",
-            "--account",
-            "main",
-            "--type",
-            "margin_guard",
-            "--rule",
-            GUARD,
-            "--json",
-        ])
-        .await
-        .json();
+    let check = of_main("check", "margin_guard", GUARD);
+    let check = [check.as_slice(), &["--json"]].concat();
+    let rows = shell.run(&check).await.json();
     let position = rows["account"]["positions"][0]["position"]
         .as_str()
         .unwrap()

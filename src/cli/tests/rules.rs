@@ -62,16 +62,7 @@ short 50x  102041       danger  101419.83  1.42 %    0.61 %
 async fn a_rule_is_shown_for_the_accounts_own_positions() {
     let (mut shell, _) = Shell::with_automation().await;
     let _exchange = exchange(&mut shell).await;
-    let check = [
-        "automation",
-        "check",
-        "--type",
-        "margin_guard",
-        "--rule",
-        GUARD,
-        "--account",
-        "main",
-    ];
+    let check = of_main("check", "margin_guard", GUARD);
     let report = shell
         .run(&[check.as_slice(), &["--json"]].concat())
         .await
@@ -101,16 +92,7 @@ async fn a_rule_is_shown_for_the_accounts_own_positions() {
     assert!(said.out.contains("long 1.0x cross "), "{}", said.out);
 
     let entry = r#"{"side": "b", "quantity": 1000, "trigger_price": 100000}"#;
-    let add = [
-        "automation",
-        "add",
-        "--account",
-        "main",
-        "--type",
-        "auto_entry",
-        "--rule",
-        entry,
-    ];
+    let add = of_main("add", "auto_entry", entry);
     let said = shell
         .run(&[add.as_slice(), &["--disabled"]].concat())
         .await
@@ -121,16 +103,7 @@ async fn a_rule_is_shown_for_the_accounts_own_positions() {
 #[tokio::test]
 async fn why_the_accounts_positions_were_not_read_is_said() {
     let (mut shell, _) = Shell::with_automation().await;
-    let add = [
-        "automation",
-        "add",
-        "--account",
-        "main",
-        "--type",
-        "margin_guard",
-        "--rule",
-        GUARD,
-    ];
+    let add = of_main("add", "margin_guard", GUARD);
     let said = shell.run(&add).await.ok();
     let note = "note: the positions of account main were not read: ";
     assert!(said.notes.contains(note), "{}", said.notes);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vigia::queue::{Backoff, NewJob};
 
+use super::keeping::load;
 use super::with_both;
 use crate::stage::{Stage, Works, done, options, text};
 use crate::waiting::until;
@@ -24,15 +25,7 @@ async fn each_job_goes_to_one_worker_of_a_mixed_fleet(stage: Stage) {
     let works = Works::start(&stage.queue(ours), done);
     stage.node.ask("work", json!({})).await;
     let one = json!({ "name": "n", "data": {}, "opts": { "priority": 8 } });
-    stage
-        .node
-        .ask("addBulk", json!({ "jobs": vec![one; 2000] }))
-        .await;
-    until("end of all jobs", || async {
-        let counts = stage.node.counts().await;
-        (counts["active"] == 0 && counts["prioritized"] == 0).then_some(())
-    })
-    .await;
+    load(&stage, &one).await;
     let theirs = stage.node.ask("worked", json!({})).await;
     let theirs = theirs
         .as_array()

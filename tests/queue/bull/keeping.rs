@@ -1,6 +1,6 @@
 //! What is kept, and what is not added twice.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vigia::queue::{JobState, NewJob, Outcome};
 
 use super::with_both;
@@ -142,10 +142,8 @@ async fn deduplication_lets_go_when_the_job_has_ended(stage: Stage) {
     assert!(works.close().await);
 }
 
-async fn nothing_is_left_behind_after_a_load(stage: Stage) {
-    let works = stage.work(done);
-    let one =
-        json!({ "name": "n", "data": {}, "opts": { "priority": 8, "removeOnComplete": 100 } });
+/// Two thousand of a job, carried out to the last.
+pub async fn load(stage: &Stage, one: &Value) {
     stage
         .node
         .ask("addBulk", json!({ "jobs": vec![one; 2000] }))
@@ -155,6 +153,13 @@ async fn nothing_is_left_behind_after_a_load(stage: Stage) {
         (counts["active"] == 0 && counts["prioritized"] == 0).then_some(())
     })
     .await;
+}
+
+async fn nothing_is_left_behind_after_a_load(stage: Stage) {
+    let works = stage.work(done);
+    let one =
+        json!({ "name": "n", "data": {}, "opts": { "priority": 8, "removeOnComplete": 100 } });
+    load(&stage, &one).await;
     let mut ids = works.ids();
     ids.sort();
     ids.dedup();

@@ -60,20 +60,29 @@ async fn a_sending_that_lands_late_is_the_same_attempt() {
     assert_eq!(scene.entries().await, 1);
 }
 
-#[tokio::test]
-async fn an_end_that_lands_late_has_one_entry() {
+/// The first episode has fired and is done, the second is armed, and the store knows neither: it is
+/// locked.
+async fn armed_without_the_store() -> (Scene, Lock) {
     let scene = Scene::set().await;
     scene.open(1, 1).await;
     assert_eq!(scene.fire(1, 1, 1).await, Ok(FireResult::Fired));
     assert_eq!(scene.begin(1, ADD).await, SENT);
     let lock = scene.lock().await;
     assert_eq!(scene.done(1).await, Ok(Done::Recorded));
-    // The next episode needs no store.
-    let armed = OpenedEpisode::Armed {
+    assert_eq!(scene.open(1, 2).await, armed_anew());
+    (scene, lock)
+}
+
+fn armed_anew() -> OpenedEpisode {
+    OpenedEpisode::Armed {
         episode: 2,
         from: at(10),
-    };
-    assert_eq!(scene.open(1, 2).await, armed);
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_lands_late_has_one_entry() {
+    let (scene, lock) = armed_without_the_store().await;
     assert_eq!(scene.fire(2, 1, 2).await, Ok(FireResult::Fired));
     lock.release().await;
     scene.until_stored(1, State::Done).await;
@@ -92,20 +101,10 @@ async fn an_end_that_lands_late_has_one_entry() {
 /// Not only in memory: what was armed without the store and has not fired is armed in it.
 #[tokio::test]
 async fn an_episode_that_was_armed_without_the_store_is_armed_in_it_when_it_is_back() {
-    let scene = Scene::set().await;
-    scene.open(1, 1).await;
-    assert_eq!(scene.fire(1, 1, 1).await, Ok(FireResult::Fired));
-    assert_eq!(scene.begin(1, ADD).await, SENT);
-    let lock = scene.lock().await;
-    assert_eq!(scene.done(1).await, Ok(Done::Recorded));
-    let armed = OpenedEpisode::Armed {
-        episode: 2,
-        from: at(10),
-    };
-    assert_eq!(scene.open(1, 2).await, armed);
+    let (scene, lock) = armed_without_the_store().await;
     lock.release().await;
     scene.recover().await.unwrap();
-    assert_eq!(scene.set.open(1, 2).await, armed);
+    assert_eq!(scene.set.open(1, 2).await, armed_anew());
     assert_eq!(scene.fire(2, 1, 2).await, Ok(FireResult::Fired));
     assert_eq!(scene.stored(2).await.unwrap().state, State::Planned);
 }
