@@ -43,6 +43,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app;
 use crate::config::{Environment, Settings, process_environment};
@@ -151,37 +152,45 @@ fn on_tokio<F: Future<Output = Result<ExitCode>>>(task: impl FnOnce() -> F) -> R
         .block_on(task())
 }
 
+/// SIGTERM and SIGINT, which do nothing by themselves from now on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn taken_over() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The next of them, also one that came before anybody waited.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Takes over SIGTERM and SIGINT, at once. What it returns resolves at the first of them. Also as the
 /// first process of a container, where the system does nothing about them by itself.
 fn ended() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
+    let mut signals = Signals::taken_over()?;
+    Ok(async move { signals.next().await })
 }
 
 /// Takes over SIGTERM and SIGINT, at once. What it returns resolves at the first of them, also if
 /// that came before anybody waited. The second ends the process: the journal makes that safe.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     const ENDED_BY_SIGNAL: i32 = 130;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::taken_over()?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.next().await;
         actix_rt::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            signals.next().await;
             std::process::exit(ENDED_BY_SIGNAL);
         });
     })
