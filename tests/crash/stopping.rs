@@ -7,7 +7,7 @@ use vigia::domain::execution::State;
 use vigia::simulator::Fault;
 
 use crate::stage::{Deed, Stage, Windows};
-use crate::watchman::{SOON, Watchman, vigia};
+use crate::watchman::{SOON, Watchman};
 
 /// Much less than any deadline of the service.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -42,15 +42,10 @@ async fn that_nobody_reads_on_ends_no_command_with_a_panic() {
     for arguments in [&["check", "--offline"][..], &["check", "--json"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut child = vigia()
-            .args(arguments)
-            .arg("--config")
-            .arg(stage.config_file())
-            .arg("--data-dir")
-            .arg(stage.data_dir())
-            .stdout(writer)
-            .spawn()
-            .unwrap();
+        let mut command = stage.command(arguments);
+        let mut child = command.stdout(writer).spawn().unwrap();
+        // The command holds the other end of the pipe, too.
+        drop(command);
         let status = tokio::task::spawn_blocking(move || child.wait().unwrap());
         assert_eq!(status.await.unwrap().code(), Some(0), "{arguments:?}");
     }

@@ -72,6 +72,15 @@ impl Stage {
         command
     }
 
+    /// `vigia WORDS`, of this stage.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = vigia();
+        command.args(words);
+        command.arg("--config").arg(self.config_file());
+        command.arg("--data-dir").arg(self.data_dir());
+        command
+    }
+
     pub fn start(&self) -> Watchman {
         Watchman::of(self.run(), self.clock)
     }

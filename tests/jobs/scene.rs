@@ -21,7 +21,7 @@ use crate::redis_server::RedisServer;
 use crate::server::Server;
 use crate::stage::{Owner, Stage, Windows};
 use crate::waiting::until;
-use crate::watchman::{Watchman, run_to_end, vigia};
+use crate::watchman::{Watchman, run_to_end};
 
 /// The owner of all accounts, in the words of the queue.
 pub const USER: &str = "user-1";
@@ -263,11 +263,7 @@ impl Scene {
 
     /// What `vigia ARGUMENTS` prints.
     pub async fn command(&self, arguments: &[&str]) -> String {
-        let mut command = vigia();
-        command.args(arguments);
-        command.arg("--config").arg(self.stage.config_file());
-        command.arg("--data-dir").arg(self.stage.data_dir());
-        let output = run_to_end(&mut command).await;
+        let output = run_to_end(&mut self.stage.command(arguments)).await;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {errors}");
         String::from_utf8(output.stdout).unwrap()

@@ -9,7 +9,7 @@ use serde_json::Value;
 use vigia::admin::Access;
 
 use crate::stage::Stage;
-use crate::watchman::{Watchman, run_to_end, vigia};
+use crate::watchman::{Watchman, run_to_end};
 
 /// The service over HTTP, with the operator's token unless another is given.
 pub struct Desk {
@@ -145,14 +145,7 @@ impl Desk {
 impl Stage {
     /// Runs a command on this stage.
     pub async fn cli(&self, arguments: &[&str]) -> Said {
-        let mut command = vigia();
-        command
-            .args(arguments)
-            .arg("--config")
-            .arg(self.config_file())
-            .arg("--data-dir")
-            .arg(self.data_dir());
-        Said::by(&mut command).await
+        Said::by(&mut self.command(arguments)).await
     }
 
     /// A file with credentials, as `--credentials-file` takes it.

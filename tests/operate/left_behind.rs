@@ -9,16 +9,12 @@ use vigia::simulator::LedgerKind;
 
 use crate::outage::{acted, locked, unlock};
 use crate::stage::{Deed, Stage, Windows};
-use crate::watchman::{run_to_end, vigia};
+use crate::watchman::run_to_end;
 
 const WAITS: &str = "1 execution is in the file of intents and not in the database yet";
 
 async fn asked(stage: &Stage, arguments: &[&str]) -> (Output, String) {
-    let mut command = vigia();
-    command.args(arguments);
-    command.arg("--config").arg(stage.config_file());
-    command.arg("--data-dir").arg(stage.data_dir());
-    let output = run_to_end(&mut command).await;
+    let output = run_to_end(&mut stage.command(arguments)).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     (output, told)
 }

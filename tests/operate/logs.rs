@@ -11,7 +11,7 @@ use vigia::simulator::{Fault, Injection};
 
 use crate::filters::{AUTOMATIONS, FALLBACK, SOCKET, answers, filtered};
 use crate::stage::{Deed, Stage, Windows};
-use crate::watchman::{Watchman, run_to_end, vigia};
+use crate::watchman::{Watchman, run_to_end};
 
 const QUICK: &str = "[health]\nperiod_ms = 300\n[price]\nquiet_ms = 300\nticker_period_ms = 200\n\
                      blind_ms = 1500\n";
@@ -238,10 +238,8 @@ async fn why_automations_do_not_execute_is_told_for_each() {
         );
     }
     let (automation, position) = &cast.far;
-    let mut why = vigia();
-    why.arg("why").arg("--config").arg(stage.config_file());
-    why.arg("--data-dir").arg(stage.data_dir());
-    why.args(["--automation", automation.as_str(), "--position", position]);
+    let of = ["--automation", automation.as_str(), "--position", position];
+    let mut why = stage.command(&[&["why"], of.as_slice()].concat());
     let told = run_to_end(&mut why).await;
     let told = String::from_utf8(told.stdout).unwrap();
     assert!(told.contains("fires at"), "{told}");

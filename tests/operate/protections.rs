@@ -10,7 +10,7 @@ use vigia::simulator::{Fault, LedgerKind};
 use vigia::store::Epoch;
 
 use crate::stage::{ADDED, Deed, Owner, Stage, Windows, price_at, wanted_server};
-use crate::watchman::{SOON, Watchman, run_to_end, vigia};
+use crate::watchman::{SOON, Watchman, run_to_end};
 
 /// Longer than what a limit holds back waits until it is looked at again.
 const LOOKED_AGAIN: Duration = Duration::from_secs(25);
@@ -38,11 +38,7 @@ fn endanger(stage: &Stage, position: &Position, times_added: i64) {
 }
 
 async fn run(stage: &Stage, args: &[&str]) -> String {
-    let mut command = vigia();
-    command.args(args);
-    command.arg("--config").arg(stage.config_file());
-    command.arg("--data-dir").arg(stage.data_dir());
-    let output = run_to_end(&mut command).await;
+    let output = run_to_end(&mut stage.command(args)).await;
     let told = [output.stdout, output.stderr].concat();
     let told = String::from_utf8_lossy(&told).into_owned();
     assert!(output.status.success(), "{args:?}: {told}");

@@ -9,7 +9,7 @@ use vigia::simulator::Fault;
 use crate::manager::{Manager, address, ask, until_told};
 use crate::server::Server;
 use crate::stage::{Deed, Stage, Windows};
-use crate::watchman::{SOON, Watchman, run_to_end, vigia};
+use crate::watchman::{SOON, Watchman, run_to_end};
 
 /// After so long without a word the service manager would end the service.
 const WATCHDOG: Duration = Duration::from_secs(2);
@@ -188,13 +188,7 @@ async fn a_store_that_is_away_is_no_lack_of_progress() {
 async fn the_command_of_a_health_check_tells_by_its_exit_code() {
     let stage = Stage::configured(None, Windows::default(), PROGRESS).await;
     stage.guarded("alice", Deed::Close).await;
-    let health = |more: &[&str]| {
-        let mut command = vigia();
-        let (config, folder) = (stage.config_file(), stage.data_dir());
-        command.args(["health", "--config"]).arg(config);
-        command.arg("--data-dir").arg(folder).args(more);
-        command
-    };
+    let health = |more: &[&str]| stage.command(&[&["health"], more].concat());
     let none = run_to_end(&mut health(&[])).await;
     assert_eq!(none.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&none.stderr).contains("no service answers"));

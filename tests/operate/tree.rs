@@ -13,7 +13,7 @@ use vigia::store::NewAccount;
 use crate::scrape::{Scrape, asked, tree, until, until_within};
 use crate::server::Server;
 use crate::stage::{Deed, NETWORK, START, Stage, USER, Windows};
-use crate::watchman::{SOON, Watchman, run_to_end, vigia};
+use crate::watchman::{SOON, Watchman, run_to_end};
 
 fn guard() -> Value {
     json!({
@@ -31,11 +31,7 @@ async fn status(stage: &Stage, more: &[&str]) -> String {
 }
 
 fn command(stage: &Stage, more: &[&str]) -> std::process::Command {
-    let mut command = vigia();
-    command.arg("status").args(more);
-    command.arg("--config").arg(stage.config_file());
-    command.arg("--data-dir").arg(stage.data_dir());
-    command
+    stage.command(&[&["status"], more].concat())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

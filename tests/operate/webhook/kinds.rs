@@ -57,7 +57,7 @@ async fn each_kind_of_event_arrives_signed_and_says_what_happened() {
     stage.control.clear_faults();
     let recovered = has("account.recovered", "dave");
     receiver.until("dave recovers", TOLD, recovered).await;
-    operator(&stage, &["account", "resume", "bob"]).await;
+    stage.cli(&["account", "resume", "bob"]).await.ok();
     let resumed = has("account.resumed", "bob");
     receiver.until("bob is resumed", TOLD, resumed).await;
     let blocked = receiver.of_kind("account.blocked").remove(0);

@@ -15,7 +15,7 @@ use vigia::domain::notice::{Kinds, Notice, NoticeKind};
 
 use crate::receiver::{Mood, Receiver};
 use crate::stage::{Deed, Stage, Windows, wanted_server};
-use crate::watchman::{Watchman, run_to_end, vigia};
+use crate::watchman::{Watchman, run_to_end};
 
 /// How long anything may take that is told, on a busy machine.
 const TOLD: Duration = Duration::from_secs(30);
@@ -71,18 +71,6 @@ async fn all_marked(stage: &Stage) {
 }
 
 async fn kill_switch(stage: &Stage, turn: &str) {
-    operator(stage, &["kill-switch", turn, "--account", "alice"]).await;
-}
-
-async fn operator(stage: &Stage, arguments: &[&str]) {
-    let mut command = vigia();
-    command.args(arguments);
-    command.arg("--config").arg(stage.config_file());
-    command.arg("--data-dir").arg(stage.data_dir());
-    let output = run_to_end(&mut command).await;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let switch = ["kill-switch", turn, "--account", "alice"];
+    stage.cli(&switch).await.ok();
 }

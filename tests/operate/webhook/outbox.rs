@@ -52,11 +52,8 @@ async fn an_operator_can_try_it_and_see_what_waits() {
     let stage = stage(&receiver, "").await;
     write_down(&stage, 1, 2).await;
     let run = async |args: &[&str]| {
-        let mut command = vigia();
-        command.arg("notify").args(args);
-        command.arg("--config").arg(stage.config_file());
-        command.arg("--data-dir").arg(stage.data_dir());
-        let output = run_to_end(&mut command).await;
+        let words = [&["notify"], args].concat();
+        let output = run_to_end(&mut stage.command(&words)).await;
         let told = [output.stdout, output.stderr].concat();
         (
             output.status.code(),
