@@ -1,8 +1,5 @@
 //! The journal held against the exchange's ledger: the two must say the same.
 
-#[path = "effects.rs"]
-mod effects;
-
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
@@ -12,8 +9,7 @@ use vigia::journal::{AuditFilter, AuditRow, Execution, Filter, Flaw, Journal};
 use vigia::simulator::{LedgerEntry, LedgerKind};
 use vigia::store::{Epoch, Store};
 
-use effects::is_an_effect;
-
+use crate::effects::is_an_effect;
 use crate::stage::Stage;
 use crate::watchman::Watchman;
 

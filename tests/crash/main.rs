@@ -9,6 +9,7 @@ mod bad_config;
 mod bad_prices;
 mod bad_store;
 mod books;
+mod effects;
 mod full_disk;
 mod holder;
 mod killed_at;

@@ -6,6 +6,8 @@
 mod accounts;
 mod book;
 mod clocks;
+#[path = "../crash/effects.rs"]
+mod effects;
 mod freshness;
 #[allow(dead_code, unused_imports)] // it serves other stories too
 #[path = "../service/harness/mod.rs"]

@@ -14,6 +14,8 @@ mod complaints;
 mod container;
 mod desk;
 mod doors;
+#[path = "../crash/effects.rs"]
+mod effects;
 mod ending;
 #[allow(dead_code, reason = "benches print more of them")]
 #[path = "../../benches/stage/figures.rs"]

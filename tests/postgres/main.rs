@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "played with here and in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
+#[path = "../crash/effects.rs"]
+mod effects;
 mod import;
 mod server;
 mod server_gone;

@@ -5,6 +5,8 @@
 mod connection;
 mod cross;
 mod dry_run;
+#[path = "../crash/effects.rs"]
+mod effects;
 mod entry;
 mod fallback;
 mod feed;

@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "played with in other tests")]
 #[path = "../crash/books.rs"]
 mod books;
+#[path = "../crash/effects.rs"]
+mod effects;
 mod figures;
 mod mischief;
 #[allow(dead_code, reason = "played with in other tests")]

@@ -1,8 +1,6 @@
 //! The stage of these stories: the real actors in this process, the simulator over real sockets,
 //! SQLite in a folder of its own, windows shortened about 1:20.
 
-#[path = "../../crash/effects.rs"]
-mod effects;
 mod owners;
 mod script;
 mod traders;
@@ -23,7 +21,8 @@ use vigia::journal::{AuditFilter, Execution, Filter};
 use vigia::simulator::{Control, LedgerEntry, LedgerKind, Simulator};
 use vigia::telemetry::Event;
 
-use effects::is_an_effect;
+use crate::effects::is_an_effect;
+
 pub use owners::{long, short};
 pub use script::Script;
 use script::Turn;
