@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::output::say;
 use super::{Global, outlook};
 use crate::app::Prepared;
+use crate::domain::text::plain;
 use crate::journal::left_in;
+use crate::store::folder::FolderError;
 
 /// What `vigia check` takes.
 #[derive(Debug, clap::Args)]
@@ -47,7 +49,7 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     let settings = global.settings()?;
     // As `run` does it; a service that runs holds the folder, and is then better asked.
     let left = left_in(&settings.data_dir);
-    let prepared = Prepared::new(&settings).await?;
+    let prepared = Prepared::new(&settings).await.map_err(instead)?;
     let mut findings = vec![
         Finding::new("configuration", Ok("every key is known".to_owned())),
         Finding::new(
@@ -84,7 +86,8 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     } else {
         for finding in &findings {
             let mark = if finding.ok { "ok  " } else { "FAIL" };
-            say(format_args!("{mark} {}: {}", finding.what, finding.detail))?;
+            let told = format!("{}: {}", finding.what, finding.detail);
+            say(format_args!("{mark} {}", plain(&told)))?;
         }
         for line in outlooks.iter().flat_map(outlook::Outlook::lines) {
             say(format_args!("     {line}"))?;
@@ -97,6 +100,17 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Where a service runs, it knows more than a check could find out beside it.
+fn instead(error: anyhow::Error) -> anyhow::Error {
+    if !matches!(error.downcast_ref(), Some(FolderError::Held { .. })) {
+        return error;
+    }
+    error.context(
+        "a service runs here, and says how everything is: `vigia status`, `vigia account show`, \
+         `vigia why`, and `config.unusable` in its log; a check needs the data folder for itself",
+    )
 }
 
 /// What stood in the file of intents: whoever prepares takes it over.

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use super::by_service::Urgency;
 use super::context::{Context, Terminal};
 use super::rule_check::CheckCommand;
+use super::output::Tame;
 use super::service::{Found, Service};
 use super::{
     Global, account, audit, automation, by_service, execution, import, job, key, kill_switch,
@@ -40,8 +41,8 @@ pub(crate) async fn run(global: Global, command: Stored) -> Result<ExitCode> {
     let settings = global.settings()?;
     let clock = Clock::start();
     let mut context = Context {
-        out: &mut io::stdout(),
-        notes: &mut io::stderr(),
+        out: &mut Tame(io::stdout()),
+        notes: &mut Tame(io::stderr()),
         prompt: &mut Terminal,
         now: clock.utc(),
     };

@@ -9,10 +9,11 @@ use crate::admin::{
 };
 use crate::cli::format::{thousands, usd};
 use crate::cli::table;
+use crate::domain::text::plain;
 
 /// All lines.
 pub(super) fn lines(report: &StatusReport) -> Vec<String> {
-    let mut lines = head(report);
+    let mut lines: Vec<_> = head(report).iter().map(|line| plain(line)).collect();
     lines.extend(tree(report, report.at).lines());
     lines
 }
