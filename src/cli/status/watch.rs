@@ -33,7 +33,10 @@ pub(super) async fn watch(folder: &Path, choice: &Choice, json: bool) -> Result<
             Err(error) if json => serde_json::json!({ "error": format!("{error:#}") }).to_string(),
             Err(error) => {
                 let clear = if drawn { CLEAR } else { "" };
-                format!("{clear}waiting for the service: {}", plain(&format!("{error:#}")))
+                format!(
+                    "{clear}waiting for the service: {}",
+                    plain(&format!("{error:#}"))
+                )
             }
         };
         match writeln!(io::stdout().lock(), "{shown}") {
