@@ -107,6 +107,7 @@ pub(super) async fn claim(
         }
     };
     waiting.has_folder = true;
+    let folder = with_database(folder, settings, &mut waiting).await?;
     let store = store_at(settings, Some(open_vault(settings)?)).await?;
     let claimed = if store.is_shared() {
         let instance = folder.instance()?;
@@ -127,6 +128,28 @@ pub(super) async fn claim(
     };
     waiting.over(&right);
     Ok((folder, store, right))
+}
+
+/// A database in a file may be worked with from other data folders.
+async fn with_database(
+    mut folder: DataFolder,
+    settings: &Settings,
+    waiting: &mut Waiting<'_>,
+) -> Result<DataFolder> {
+    let Some(file) = Store::file(&settings.database_url())? else {
+        return Ok(folder);
+    };
+    loop {
+        match folder.with_database(&file) {
+            Ok(folder) => return Ok(folder),
+            Err((back, FolderError::DatabaseHeld { holder, .. })) if waiting.standby.is_some() => {
+                waiting.tell(&holder);
+                folder = back;
+                tokio::time::sleep(LOOK).await;
+            }
+            Err((_, error)) => return Err(error.into()),
+        }
+    }
 }
 
 async fn by_folder(store: &Store, holder: &str, clock: Clock) -> Result<Right> {

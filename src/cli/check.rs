@@ -104,7 +104,8 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
 
 /// Where a service runs, it knows more than a check could find out beside it.
 fn instead(error: anyhow::Error) -> anyhow::Error {
-    if !matches!(error.downcast_ref(), Some(FolderError::Held { .. })) {
+    let held = FolderError::is_held;
+    if !error.downcast_ref().is_some_and(held) {
         return error;
     }
     error.context(

@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 
 use super::by_service::Urgency;
 use super::context::{Context, Terminal};
-use super::rule_check::CheckCommand;
 use super::output::Tame;
+use super::rule_check::CheckCommand;
 use super::service::{Found, Service};
 use super::{
     Global, account, audit, automation, by_service, execution, import, job, key, kill_switch,
@@ -192,7 +192,14 @@ async fn open(
     };
     // A service that runs would lose its tables under it.
     let holder = describe_holder(context.now);
-    let lock = || DataFolder::lock(&settings.data_dir, &holder);
+    let file = Store::file(&url)?;
+    let lock = || {
+        let folder = DataFolder::lock(&settings.data_dir, &holder)?;
+        match &file {
+            Some(file) => folder.with_database(file).map_err(|(_, error)| error),
+            None => Ok(folder),
+        }
+    };
     let folder = if migrates { Some(lock()?) } else { None };
     let store = Store::open(&url, vault).await?;
     let store = store

@@ -45,7 +45,10 @@ mod tests {
     fn a_reason_is_one_line_and_no_book() {
         let given = |text: &str| reason(Some(text.to_owned()));
         assert_eq!(given(" by hand\n\u{1b}[2J ").unwrap(), "by hand  [2J");
-        assert_eq!(given(&"é".repeat(900)).unwrap().chars().count(), MOST_REASON);
+        assert_eq!(
+            given(&"é".repeat(900)).unwrap().chars().count(),
+            MOST_REASON
+        );
         assert_eq!((given(" \n"), reason(None)), (None, None));
     }
 }

@@ -243,7 +243,10 @@ fn check_name(field: &str, name: &str) -> Result<(), StoreError> {
         return Err(StoreError::Refused(format!(
             "{field}: `{}` is not possible; 1 to {NAME_MOST} characters that can be seen, no blanks \
              around",
-            name.chars().take(NAME_MOST).collect::<String>().escape_debug()
+            name.chars()
+                .take(NAME_MOST)
+                .collect::<String>()
+                .escape_debug()
         )));
     }
     Ok(())
