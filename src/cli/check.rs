@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::output::say;
-use super::{Global, outlook};
+use super::{Global, outlook, rights};
 use crate::app::Prepared;
 use crate::domain::text::plain;
 use crate::journal::left_in;
@@ -25,14 +25,14 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct Finding {
+pub(super) struct Finding {
     what: String,
     ok: bool,
     detail: String,
 }
 
 impl Finding {
-    fn new(what: impl Into<String>, result: Result<String, String>) -> Self {
+    pub(super) fn new(what: impl Into<String>, result: Result<String, String>) -> Self {
         let (ok, detail) = match result {
             Ok(detail) => (true, detail),
             Err(detail) => (false, detail),
@@ -79,6 +79,10 @@ pub(crate) async fn run(global: Global, args: Args) -> Result<ExitCode> {
             format!("account {} online", outlook.account),
             read,
         ));
+    }
+    if !args.offline {
+        let accounts = prepared.store.accounts().await?.rows;
+        findings.extend(rights::findings(&prepared, &accounts).await);
     }
     if args.json {
         let all = serde_json::json!({ "findings": findings, "outlook": outlooks });
