@@ -13,6 +13,8 @@ use crate::store::{Claim, Claimant, Epoch, Lease, Lost, Owner, Store, StoreError
 
 /// How often a standby looks whether the right to trade is free, at least.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often whoever holds a folder looks whether its claim is the last.
+const WATCH: Duration = Duration::from_secs(2);
 /// The end of a lease is waited out by so much more.
 const A_LITTLE: Duration = Duration::from_millis(5);
 
@@ -36,7 +38,7 @@ impl Right {
     /// Keeps it, until another process has it.
     pub(super) async fn keep(self, store: Store) -> Lost {
         match self {
-            Self::Folder(_) => std::future::pending().await,
+            Self::Folder(epoch) => superseded(epoch, &store).await,
             Self::Lease(lease) => lease.keep(&store).await,
         }
     }
@@ -47,6 +49,20 @@ impl Right {
             && let Err(error) = store.release_lease(lease.epoch()).await
         {
             tracing::warn!(event = "ownership.kept", %error, "it ends by itself");
+        }
+    }
+}
+
+/// Resolves when another process has claimed the same file, which the locks keep it from: unless somebody
+/// has taken a lock's file away. Nothing is let out under an earlier claim, so this one is of no use.
+async fn superseded(epoch: Epoch, store: &Store) -> Lost {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if let Ok(Some(owner)) = store.owner().await
+            && owner.epoch != epoch
+        {
+            let holder = Some(owner.holder);
+            return Lost { holder };
         }
     }
 }

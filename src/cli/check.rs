@@ -1,9 +1,13 @@
 //! `vigia check`: whether configuration, store, credentials and rules can be used, offline and
 //! online. Changes nothing at the exchange.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use ring::digest::{SHA256, digest};
+use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::output::say;
@@ -128,6 +132,21 @@ fn taken_over(left: usize) -> Option<Result<String, String>> {
     })
 }
 
+/// One key in two accounts is one account of the exchange, which two guards would act for.
+fn alone(key: Entry<'_, (String, Vec<u8>), String>, name: &str) -> Result<String, String> {
+    match key {
+        Entry::Vacant(first) => {
+            first.insert(name.to_owned());
+            Ok("credentials can be unsealed".to_owned())
+        }
+        Entry::Occupied(other) => Err(format!(
+            "it has the same key as account {}: the rules of both would act for the same positions; \
+             remove one of them",
+            other.get()
+        )),
+    }
+}
+
 /// Accounts and automations, without the exchange.
 async fn stored(prepared: &Prepared) -> Result<Vec<Finding>> {
     let mut findings = vec![];
@@ -135,6 +154,7 @@ async fn stored(prepared: &Prepared) -> Result<Vec<Finding>> {
     for error in accounts.unreadable {
         findings.push(Finding::new("account", Err(error.to_string())));
     }
+    let mut keys: HashMap<(String, Vec<u8>), String> = HashMap::new();
     for account in accounts.rows {
         let what = format!("account {}", account.name);
         let usable = if !prepared.networks.contains_key(&account.network) {
@@ -143,7 +163,11 @@ async fn stored(prepared: &Prepared) -> Result<Vec<Finding>> {
             match prepared.store.credentials(&account.id).await {
                 Err(error) => Err(error.to_string()),
                 Ok(credentials) => match credentials.unusable_parts()[..] {
-                    [] => Ok("credentials can be unsealed".to_owned()),
+                    [] => {
+                        let key = digest(&SHA256, credentials.key.expose_secret().as_bytes());
+                        let of = (account.network.clone(), key.as_ref().to_vec());
+                        alone(keys.entry(of), &account.name)
+                    }
                     ref parts => Err(format!("{} cannot be one", parts.join(" and "))),
                 },
             }

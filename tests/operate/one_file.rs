@@ -8,7 +8,7 @@ use vigia::simulator::LedgerKind;
 use crate::outage::{acted, journal};
 use crate::scrape::{Scrape, until};
 use crate::stage::{Deed, Stage, Windows};
-use crate::watchman::{Watchman, run_to_end, vigia};
+use crate::watchman::{SOON, Watchman, run_to_end, vigia};
 
 /// Small enough to be made in no time.
 const SMALL_FILE: &str = "[journal]\nintents_kib = 512\n";
@@ -98,4 +98,24 @@ async fn while_the_file_is_away_guards_go_on_elsewhere_and_it_is_told() {
     })
     .await
     .unwrap();
+}
+
+/// A lock's file looks like something left behind.
+#[tokio::test]
+async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_whom() {
+    let stage = Stage::in_a_file().await;
+    let (_, position) = stage.guarded("alice", Deed::Add).await;
+    let mut first = stage.start();
+    first.until_armed(1).await;
+    std::fs::remove_file(stage.data_dir().join("vigia.lock")).unwrap();
+    let second = stage.start();
+    second.until_armed(1).await;
+    let lost = first.until("ownership.lost").await;
+    let holder = format!("pid {}", second.pid());
+    assert!(lost["holder"].as_str().unwrap().contains(&holder), "{lost}");
+    assert_eq!(first.ended(SOON).await.code(), Some(1));
+    stage.endanger(&position);
+    acted(&stage, &second, &position, LedgerKind::MarginAdded, 1).await;
+    let books = stage.agree_after_stop(second).await;
+    assert_eq!(books.states(), [State::Done]);
 }
