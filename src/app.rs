@@ -5,6 +5,7 @@ mod jobs;
 mod keys;
 mod notify;
 mod receiver;
+mod rights;
 mod sockets;
 mod standby;
 mod threads;

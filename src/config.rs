@@ -20,7 +20,7 @@ use serde::Deserialize;
 use crate::exchange::Network;
 use crate::store::LeaseTerms;
 
-use layers::{lay_over, parse, set};
+use layers::{lay_over, longer_than, parse, set};
 
 use sections::{
     ConnectionSettings, ExecutionSettings, HealthSettings, JournalSettings, LimitSettings,
@@ -40,6 +40,10 @@ const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// A file of intents of this size holds a handful, in KiB.
 const LEAST_INTENTS_KIB: u64 = 64;
+/// Some parts look every second: in less than two they cannot be seen to get on.
+const LEAST_PROGRESS_MS: u64 = 2_000;
+/// Whoever waits for longer has mistaken the unit, in milliseconds: a year.
+const LONGEST_MS: i64 = 366 * 24 * 3600 * 1000;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +149,14 @@ impl Settings {
                 set(&mut table, keys, value);
             }
         }
+        if let Some(key) = longer_than(&table, LONGEST_MS) {
+            let problem = format!("it must be {LONGEST_MS} at most: a year, in milliseconds");
+            return Err(ConfigError::Key {
+                path: source,
+                key,
+                problem,
+            });
+        }
         let handed_over = (environment.0)("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let mut settings: Self = serde_path_to_error::deserialize(table).map_err(|error| {
             let key = error.path().to_string();
@@ -205,6 +217,7 @@ impl Settings {
             ),
             ("connection.read_near_ms", self.connection.read_near_ms),
             ("connection.read_far_ms", self.connection.read_far_ms),
+            ("connection.stuck_ms", self.connection.stuck_ms),
             ("connection.ping_period_ms", self.connection.ping_period_ms),
             (
                 "connection.ping_deadline_ms",
@@ -213,12 +226,12 @@ impl Settings {
             ("price.ticker_period_ms", self.price.ticker_period_ms),
             ("price.blind_ms", self.price.blind_ms),
             ("execution.live", self.execution.live as u64),
+            ("execution.stuck_ms", self.execution.stuck_ms),
             ("execution.attempts", u64::from(self.execution.attempts)),
             ("supervision.refresh_ms", self.supervision.refresh_ms),
             ("supervision.restart_ms", self.supervision.restart_ms),
             ("health.period_ms", self.health.period_ms),
             ("health.full_ms", self.health.full_ms),
-            ("health.progress_ms", self.health.progress_ms),
             ("store.timeout_ms", self.store.timeout_ms),
         ];
         for (key, value) in over_zero.into_iter().chain(self.notify.over_zero()) {
@@ -226,9 +239,22 @@ impl Settings {
                 return Err(refuse(key, "it must be over zero".to_owned()));
             }
         }
-        if self.journal.intents_kib < LEAST_INTENTS_KIB {
-            let problem = format!("it must be {LEAST_INTENTS_KIB} at least");
-            return Err(refuse("journal.intents_kib", problem));
+        let at_least = [
+            (
+                "journal.intents_kib",
+                self.journal.intents_kib,
+                LEAST_INTENTS_KIB,
+            ),
+            (
+                "health.progress_ms",
+                self.health.progress_ms,
+                LEAST_PROGRESS_MS,
+            ),
+        ];
+        for (key, value, least) in at_least {
+            if value < least {
+                return Err(refuse(key, format!("it must be {least} at least")));
+            }
         }
         if let Some(problem) = self.ownership.problem() {
             return Err(refuse("ownership.expire_ms", problem.to_owned()));
@@ -403,6 +429,16 @@ mod tests {
             ("[ownership]\nrenew_ms = 0", "ownership.expire_ms"),
             ("[notify]\nkinds = [\"execution.begun\"]", "notify.kinds"),
             ("[notify]\nmost_waiting = 0", "notify.most_waiting"),
+            (
+                "[health]\nprogress_ms = 1999",
+                "health.progress_ms: it must be 2000 at least",
+            ),
+            ("[execution]\nstuck_ms = 0", "execution.stuck_ms"),
+            ("[connection]\nstuck_ms = 0", "connection.stuck_ms"),
+            (
+                "[supervision]\nrefresh_ms = 9223372036854775807",
+                "supervision.refresh_ms: it must be 31622400000 at most",
+            ),
             ("[protection]\nsats_per_day = -1", "protection.sats_per_day"),
             ("nonsense", "line 1"),
         ] {

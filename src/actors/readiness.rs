@@ -17,6 +17,8 @@ struct Accounts {
     stored: Option<HashSet<AccountId>>,
     /// Those that cannot be served: their network is not configured, their credentials cannot be read.
     unusable: HashSet<AccountId>,
+    /// Rows of accounts and automations that cannot be read, and rules that cannot be obeyed.
+    rows: usize,
 }
 
 impl Expected {
@@ -26,6 +28,12 @@ impl Expected {
         let stored: HashSet<_> = ids.into_iter().collect();
         accounts.unusable.retain(|id| stored.contains(id));
         accounts.stored = Some(stored);
+    }
+
+    /// So many stored rows cannot be used at all.
+    pub fn rows(&self, unusable: usize) {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.rows = unusable;
     }
 
     /// This one cannot be.
@@ -55,6 +63,8 @@ pub struct Readiness {
     /// Those that cannot be served: their network is not configured, or their credentials cannot be
     /// read.
     pub unusable: usize,
+    /// Rows of accounts and automations that cannot be read, and rules that cannot be obeyed.
+    pub unusable_rows: usize,
 }
 
 impl Readiness {
@@ -65,6 +75,7 @@ impl Readiness {
         let expected = expected.unwrap_or_else(PoisonError::into_inner);
         let mut found = Self {
             store_read: expected.stored.is_some(),
+            unusable_rows: expected.rows,
             ..Self::default()
         };
         for id in expected.stored.iter().flatten() {
@@ -109,6 +120,7 @@ impl std::fmt::Display for Readiness {
             (self.blocked, "blocked"),
             (self.quarantined, "quarantined"),
             (self.unusable, "unusable"),
+            (self.unusable_rows, "rows unusable"),
         ];
         rest.into_iter()
             .filter(|(count, _)| *count > 0)

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::FromRequestParts;
+use axum::extract::{self, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::tokens::{Role, Tokens};
@@ -46,6 +47,32 @@ impl FromRequestParts<Door> for Operator {
                 Err(refusal(StatusCode::FORBIDDEN, error))
             }
         }
+    }
+}
+
+/// What a route's path names. What cannot be read is refused as everything else is, in JSON.
+pub(super) struct Path<T>(pub(super) T);
+
+/// What a route is asked for behind the question mark; refused likewise.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Door> for Path<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
+        let read = extract::Path::from_request_parts(parts, door).await;
+        read.map(|extract::Path(named)| Self(named))
+            .map_err(|rejected| refusal(rejected.status(), rejected.body_text()))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Door> for Query<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
+        let read = extract::Query::from_request_parts(parts, door).await;
+        read.map(|extract::Query(asked)| Self(asked))
+            .map_err(|rejected| refusal(rejected.status(), rejected.body_text()))
     }
 }
 

@@ -55,11 +55,12 @@ async fn ready(State(door): State<Door>) -> Response {
         blocked,
         quarantined,
         unusable,
+        unusable_rows,
     } = readiness;
     let report = json!({
         "ready": ready, "waiting_for": waiting, "accounts": accounts, "live": live,
         "unauthorized": unauthorized, "blocked": blocked, "quarantined": quarantined,
-        "unusable": unusable, "jobs": queue.state,
+        "unusable": unusable, "unusable_rows": unusable_rows, "jobs": queue.state,
         "journal": JournalReport::of(&door.shared).state,
     });
     (status, Json(report)).into_response()

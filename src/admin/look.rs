@@ -1,11 +1,11 @@
 //! What can be looked at by whoever bears a token.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
-use super::door::{Door, Viewer};
+use super::door::{Door, Query, Viewer};
 use super::report::{Choice, StatusReport};
 
 pub(super) fn routes() -> Router<Door> {

@@ -25,6 +25,7 @@ pub use report::{
     LifeReport, NotificationsReport, PartReport, PositionReport, QueueReport, SHOWN_ACCOUNTS,
     StatusReport, Summary, WatchReport,
 };
+use server::BODY_MOST;
 pub use server::{Admin, Listener};
 pub use standby::Waiting;
 pub use verbs::{

@@ -19,7 +19,7 @@ use crate::actors::Shared;
 use crate::config::AdminSettings;
 
 /// A longer body holds no request of ours.
-const BODY_MOST: usize = 64 * 1024;
+pub(super) const BODY_MOST: usize = 64 * 1024;
 
 /// A bound address, on which one server follows another and nobody who connects is turned away in
 /// between.

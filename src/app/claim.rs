@@ -13,6 +13,8 @@ use crate::store::{Claim, Claimant, Epoch, Lease, Lost, Owner, Store, StoreError
 
 /// How often a standby looks whether the right to trade is free, at least.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often whoever holds a folder looks whether its claim is the last.
+const WATCH: Duration = Duration::from_secs(2);
 /// The end of a lease is waited out by so much more.
 const A_LITTLE: Duration = Duration::from_millis(5);
 
@@ -36,7 +38,7 @@ impl Right {
     /// Keeps it, until another process has it.
     pub(super) async fn keep(self, store: Store) -> Lost {
         match self {
-            Self::Folder(_) => std::future::pending().await,
+            Self::Folder(epoch) => superseded(epoch, &store).await,
             Self::Lease(lease) => lease.keep(&store).await,
         }
     }
@@ -47,6 +49,20 @@ impl Right {
             && let Err(error) = store.release_lease(lease.epoch()).await
         {
             tracing::warn!(event = "ownership.kept", %error, "it ends by itself");
+        }
+    }
+}
+
+/// Resolves when another process has claimed the same file, which the locks keep it from: unless somebody
+/// has taken a lock's file away. Nothing is let out under an earlier claim, so this one is of no use.
+async fn superseded(epoch: Epoch, store: &Store) -> Lost {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if let Ok(Some(owner)) = store.owner().await
+            && owner.epoch != epoch
+        {
+            let holder = Some(owner.holder);
+            return Lost { holder };
         }
     }
 }
@@ -107,6 +123,7 @@ pub(super) async fn claim(
         }
     };
     waiting.has_folder = true;
+    let folder = with_database(folder, settings, &mut waiting).await?;
     let store = store_at(settings, Some(open_vault(settings)?)).await?;
     let claimed = if store.is_shared() {
         let instance = folder.instance()?;
@@ -127,6 +144,28 @@ pub(super) async fn claim(
     };
     waiting.over(&right);
     Ok((folder, store, right))
+}
+
+/// A database in a file may be worked with from other data folders.
+async fn with_database(
+    mut folder: DataFolder,
+    settings: &Settings,
+    waiting: &mut Waiting<'_>,
+) -> Result<DataFolder> {
+    let Some(file) = Store::file(&settings.database_url())? else {
+        return Ok(folder);
+    };
+    loop {
+        match folder.with_database(&file) {
+            Ok(folder) => return Ok(folder),
+            Err((back, FolderError::DatabaseHeld { holder, .. })) if waiting.standby.is_some() => {
+                waiting.tell(&holder);
+                folder = back;
+                tokio::time::sleep(LOOK).await;
+            }
+            Err((_, error)) => return Err(error.into()),
+        }
+    }
 }
 
 async fn by_folder(store: &Store, holder: &str, clock: Clock) -> Result<Right> {

@@ -42,6 +42,15 @@ pub(super) fn percent(fraction: f64) -> String {
     format!("{:.1} %", fraction * 100.0)
 }
 
+/// A word of a command line, as a shell takes it.
+pub(super) fn word(text: &str) -> String {
+    let is_bare = |c: char| c.is_alphanumeric() || "-_.:/@".contains(c);
+    if !text.is_empty() && text.chars().all(is_bare) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// What a command does, with its figures.
 pub(super) fn described(action: Action) -> String {
     let name = action.as_str();
@@ -80,5 +89,13 @@ mod tests {
             ("512 µs".into(), "1.7 ms".into())
         );
         assert_eq!(percent(0.026), "2.6 %");
+    }
+
+    #[test]
+    fn a_command_can_be_copied_whatever_a_name_is_made_of() {
+        assert_eq!(word("mine-2"), "mine-2");
+        assert_eq!(word("守"), "守");
+        assert_eq!(word("my own"), "'my own'");
+        assert_eq!(word("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

@@ -25,6 +25,7 @@ mod output;
 mod own;
 mod preview;
 mod protection;
+mod rights;
 mod rule_check;
 mod rule_text;
 mod run;

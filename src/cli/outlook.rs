@@ -18,6 +18,7 @@ use crate::domain::ids::{AccountId, PositionId};
 use crate::domain::maths;
 use crate::domain::position::Position;
 use crate::domain::rules::{Lineage, Rule, Subject};
+use crate::domain::text::plain;
 use crate::domain::units::Price;
 use crate::exchange::{Class, ExchangeError, Running, Spend};
 use crate::store::{Account, Automation};
@@ -251,6 +252,10 @@ impl RuleOutlook {
 impl Outlook {
     /// The outlook as lines for people.
     pub fn lines(&self) -> Vec<String> {
+        self.told().iter().map(|line| plain(line)).collect()
+    }
+
+    fn told(&self) -> Vec<String> {
         if let Some(error) = &self.error {
             return vec![format!("{}: cannot be read: {error}", self.account)];
         }

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use super::by_service::Urgency;
 use super::context::{Context, Terminal};
+use super::output::Tame;
 use super::rule_check::CheckCommand;
 use super::service::{Found, Service};
 use super::{
@@ -40,8 +41,8 @@ pub(crate) async fn run(global: Global, command: Stored) -> Result<ExitCode> {
     let settings = global.settings()?;
     let clock = Clock::start();
     let mut context = Context {
-        out: &mut io::stdout(),
-        notes: &mut io::stderr(),
+        out: &mut Tame(io::stdout()),
+        notes: &mut Tame(io::stderr()),
         prompt: &mut Terminal,
         now: clock.utc(),
     };
@@ -191,7 +192,14 @@ async fn open(
     };
     // A service that runs would lose its tables under it.
     let holder = describe_holder(context.now);
-    let lock = || DataFolder::lock(&settings.data_dir, &holder);
+    let file = Store::file(&url)?;
+    let lock = || {
+        let folder = DataFolder::lock(&settings.data_dir, &holder)?;
+        match &file {
+            Some(file) => folder.with_database(file).map_err(|(_, error)| error),
+            None => Ok(folder),
+        }
+    };
     let folder = if migrates { Some(lock()?) } else { None };
     let store = Store::open(&url, vault).await?;
     let store = store

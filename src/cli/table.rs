@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
+use crate::domain::text::plain;
+
 /// How wide a terminal is at least.
 pub const WIDTH: usize = 80;
 
@@ -94,10 +96,7 @@ fn line<'a>(
     let mut text = String::new();
     for (cell, width) in cells.zip(widths) {
         // What came from elsewhere must not steer the terminal.
-        let cell: String = cell
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let cell = plain(cell);
         text.push_str(&format!("{cell:<width$}  "));
     }
     writeln!(out, "{}", text.trim_end())

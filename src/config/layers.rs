@@ -42,3 +42,12 @@ pub(super) fn set(table: &mut Table, keys: &[&str], value: String) {
         }
     }
 }
+
+/// The first key of a duration that is longer than so many milliseconds.
+pub(super) fn longer_than(table: &Table, most_ms: i64) -> Option<String> {
+    table.iter().find_map(|(key, value)| match value {
+        Value::Table(below) => longer_than(below, most_ms).map(|below| format!("{key}.{below}")),
+        Value::Integer(ms) => (key.ends_with("_ms") && *ms > most_ms).then(|| key.clone()),
+        _ => None,
+    })
+}

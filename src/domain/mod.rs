@@ -25,4 +25,5 @@ pub mod proof;
 pub mod protection;
 pub mod restart;
 pub mod rules;
+pub mod text;
 pub mod units;

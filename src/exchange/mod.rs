@@ -26,4 +26,4 @@ pub use parse::{
 pub use rate::{Allowance, KeyRates, RateBudget, RateCounts, RateLimit, Spend};
 pub use rest::{FoundTrade, NewCrossOrder, NewTrade, Rest, StopLoss};
 pub use sockets::{Attempt, SocketBudget, SocketLimits, SocketPermit, SocketRoom};
-pub use stream::{Cause, Socket, SocketEvent, SocketPlan, StreamWindows, Topic};
+pub use stream::{Cause, Socket, SocketEvent, SocketPlan, StreamWindows, Topic, rights};

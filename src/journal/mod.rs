@@ -35,7 +35,7 @@ mod usage;
 
 pub use aftermath::Paused;
 pub use arming::{ArmedState, OpenedEpisode, StoredArming};
-pub use audit::{AuditFilter, AuditRow, Exported, Flaw, Link, Verified};
+pub use audit::{AuditFilter, AuditRow, Exported, Flaw, HeadTrouble, Link, Verified};
 pub use ending::{Done, Settled};
 pub use error::JournalError;
 pub use execution::{Execution, Source};

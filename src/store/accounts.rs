@@ -15,6 +15,7 @@ use super::rows::{Listed, list};
 use super::{Kind, Store, StoreError};
 use crate::domain::credentials::Credentials;
 use crate::domain::ids::{AccountId, UserId};
+use crate::domain::text::is_hidden;
 
 const TABLE: &str = "user_exchange_accounts";
 /// The longest name of an account, in characters.
@@ -49,7 +50,7 @@ pub struct Account {
 pub struct NewAccount {
     /// Its owner.
     pub user_id: UserId,
-    /// A name that no other account has: up to 64 printable characters.
+    /// A name that no other account has: up to 64 characters, all of which can be seen.
     pub name: String,
     /// The network of the exchange that it is on, for example `mainnet`.
     pub network: String,
@@ -237,11 +238,15 @@ pub(super) fn check_account(name: &str, network: &str, user: &UserId) -> Result<
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), StoreError> {
-    let printable = !name.chars().any(char::is_control) && name.trim() == name;
+    let printable = !name.chars().any(is_hidden) && name.trim() == name;
     if name.is_empty() || !printable || name.chars().count() > NAME_MOST {
         return Err(StoreError::Refused(format!(
-            "{field}: `{}` is not possible; 1 to {NAME_MOST} printable characters, no blanks around",
-            name.escape_debug()
+            "{field}: `{}` is not possible; 1 to {NAME_MOST} characters that can be seen, no blanks \
+             around",
+            name.chars()
+                .take(NAME_MOST)
+                .collect::<String>()
+                .escape_debug()
         )));
     }
     Ok(())

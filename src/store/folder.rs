@@ -9,6 +9,8 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 const LOCK_FILE: &str = "vigia.lock";
+/// Of the lock beside a database's file.
+const LOCK_SUFFIX: &str = "lock";
 /// A number that the kernel draws anew at each start of the machine.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// How often whoever holds a folder is to say that it lives, see [`DataFolder::live`].
@@ -27,6 +29,16 @@ pub enum FolderError {
         /// Who, where and since when, in its own words.
         holder: String,
     },
+    /// Another process, of another data folder, works with the database.
+    #[error(
+        "another vigia ({holder}) works with the database {path}: stop it, or use another database"
+    )]
+    DatabaseHeld {
+        /// Who, where and since when, in its own words.
+        holder: String,
+        /// The database's file.
+        path: String,
+    },
     /// It cannot be made, read or locked.
     #[error(
         "the data folder {path} cannot be used: {cause}; check its owner and mode, or use another --data-dir"
@@ -39,6 +51,13 @@ pub enum FolderError {
     },
 }
 
+impl FolderError {
+    /// Whether another process holds what is wanted.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::DatabaseHeld { .. })
+    }
+}
+
 /// A data folder that this process holds until the value is dropped or the process ends, however
 /// it ends: the lock is the operating system's.
 #[derive(Debug)]
@@ -47,6 +66,8 @@ pub struct DataFolder {
     lock: File,
     holder: String,
     held_before: Option<DateTime<Utc>>,
+    /// The lock of a database elsewhere.
+    _database: Option<File>,
 }
 
 impl DataFolder {
@@ -61,17 +82,13 @@ impl DataFolder {
             cause,
         };
         make_folder(path).map_err(unusable)?;
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path.join(LOCK_FILE))
-            .map_err(unusable)?;
+        let mut lock = open_lock(&path.join(LOCK_FILE)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(&mut lock)),
+            Err(TryLockError::WouldBlock) => {
+                let holder = held(&mut lock);
+                return Err(FolderError::Held { holder });
+            }
             Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
         }
         let held_before = last_sign(&lock).map_err(unusable)?;
@@ -81,7 +98,24 @@ impl DataFolder {
             lock,
             holder: holder.to_owned(),
             held_before,
+            _database: None,
         })
+    }
+
+    /// Takes the lock of a database's file too, without waiting: others may come to it from other data
+    /// folders. It stands beside the file, `vigia.lock` for `vigia.db`; so it is the folder's own where
+    /// the database is the one of the data folder.
+    ///
+    /// # Errors
+    /// [`FolderError::DatabaseHeld`] naming the holder; [`FolderError::Unusable`].
+    pub fn with_database(mut self, file: &Path) -> Result<Self, (Self, FolderError)> {
+        match lock_of(file, &self.path, &self.holder) {
+            Ok(lock) => {
+                self._database = lock;
+                Ok(self)
+            }
+            Err(error) => Err((self, error)),
+        }
     }
 
     /// Says that its holder lives. It need not outlive the machine, only the process.
@@ -154,14 +188,65 @@ fn write_holder(lock: &mut File, holder: &str) -> std::io::Result<()> {
     lock.sync_data()
 }
 
-fn held(lock: &mut File) -> FolderError {
+fn held(lock: &mut File) -> String {
     let mut holder = String::new();
     let read = lock.take(HOLDER_MOST).read_to_string(&mut holder);
-    let holder = match (read, holder.trim()) {
+    match (read, holder.trim()) {
         (Ok(_), text) if !text.is_empty() => text.to_owned(),
         _ => "it has not said which".to_owned(),
+    }
+}
+
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// The lock of a database's file, taken; nothing where it is that of `folder`, which is held.
+fn lock_of(file: &Path, folder: &Path, holder: &str) -> Result<Option<File>, FolderError> {
+    let unusable = |cause| FolderError::Unusable {
+        path: file.display().to_string(),
+        cause,
     };
-    FolderError::Held { holder }
+    let beside = place_of(file)
+        .map_err(unusable)?
+        .with_extension(LOCK_SUFFIX);
+    let own = folder.canonicalize().map_err(unusable)?.join(LOCK_FILE);
+    if beside == own {
+        return Ok(None);
+    }
+    let mut lock = open_lock(&beside).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(FolderError::DatabaseHeld {
+                holder: held(&mut lock),
+                path: file.display().to_string(),
+            });
+        }
+        Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
+    }
+    write_holder(&mut lock, holder).map_err(unusable)?;
+    Ok(Some(lock))
+}
+
+/// Where a file is, or will be, by whatever links somebody comes to it.
+fn place_of(file: &Path) -> std::io::Result<PathBuf> {
+    if file.exists() {
+        return file.canonicalize();
+    }
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    make_folder(folder)?;
+    let name = file.file_name().unwrap_or_default();
+    Ok(folder.canonicalize()?.join(name))
 }
 
 #[cfg(test)]
@@ -169,6 +254,32 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_database_is_held_once_from_whichever_folders_and_by_whichever_links() {
+        let above = tempfile::tempdir().unwrap();
+        let path = |name: &str| above.path().join(name);
+        let database = path("a").join("vigia.db");
+        let first = DataFolder::lock(&path("a"), "pid 1").unwrap();
+        let first = first.with_database(&database).unwrap();
+        std::fs::write(&database, "").unwrap();
+        std::os::unix::fs::symlink(&database, path("link.db")).unwrap();
+        let mut second = DataFolder::lock(&path("b"), "pid 2").unwrap();
+        for way in [&database, &path("link.db"), &path("b/../a/vigia.db")] {
+            let Err((back, error)) = second.with_database(way) else {
+                panic!("held twice: {}", way.display());
+            };
+            assert!(error.to_string().contains("(pid 1) works with"), "{error}");
+            second = back;
+        }
+        drop(first);
+        let second = second.with_database(&database).unwrap();
+        // Nor by the folder that the database lies in.
+        let error = DataFolder::lock(&path("a"), "pid 3").unwrap_err();
+        assert!(error.to_string().contains("(pid 2) holds"), "{error}");
+        drop(second);
+        DataFolder::lock(&path("a"), "pid 3").unwrap();
+    }
 
     #[test]
     fn one_holds_it_and_the_other_is_told_who_until_it_is_let_go() {

@@ -13,6 +13,7 @@ use super::entity::kill_switch::{ActiveModel, Column, Entity, Model};
 use super::{Kind, Listed, Store, StoreError, list, name_of, put_notice};
 use crate::domain::kill_switch::{ACCOUNT, AUTOMATION, KillSwitch, Reach, SERVICE};
 use crate::domain::notice::{Kinds, Notice, NoticeKind};
+use crate::domain::text;
 
 impl TryFrom<Model> for KillSwitch {
     type Error = StoreError;
@@ -49,6 +50,7 @@ impl Store {
             Reach::Account(id) => drop(self.account(id.as_str()).await?),
             Reach::Automation(id) => drop(self.automation(id).await?),
         }
+        let reason = text::reason(reason);
         let data = json!({ "allowsProtective": allows_protective, "reason": reason });
         let (told, notice) = (
             self.told(),

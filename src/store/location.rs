@@ -1,5 +1,6 @@
 //! Where the database is: a file of SQLite, or a server of PostgreSQL.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::DatabaseConnection;
@@ -51,6 +52,25 @@ impl Location {
         match self {
             Self::File(file) => file.exists(),
             Self::Server(_) => true,
+        }
+    }
+
+    /// The file, where it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file.path()),
+            Self::Server(_) => None,
+        }
+    }
+
+    /// Whether what was opened is still there. Costs a look at the file's name, and no wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where it is not.
+    pub(super) fn stands(&self) -> Result<(), StoreError> {
+        match self {
+            Self::File(file) => file.stands(),
+            Self::Server(_) => Ok(()),
         }
     }
 

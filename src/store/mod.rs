@@ -32,6 +32,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_moved;
+#[cfg(test)]
 mod tests_postgres;
 #[cfg(test)]
 mod tests_sqlite;
@@ -43,6 +45,7 @@ mod writer;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,6 +163,15 @@ impl Store {
         Ok(Location::parse(url)?.exists())
     }
 
+    /// The file of the database at `url`, where it is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for another kind of database.
+    pub fn file(url: &str) -> Result<Option<PathBuf>, StoreError> {
+        let location = Location::parse(url)?;
+        Ok(location.file().map(Path::to_owned))
+    }
+
     /// A handle of the same store whose operations give up after `patience`.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
@@ -248,6 +260,7 @@ impl Store {
     where
         E: From<StoreError>,
     {
+        self.shared.location.stands()?;
         let mut work = pin!(work(&self.shared.readers));
         // A connection belongs to the runtime that it was opened on, and must outlive the caller's.
         let at_home = poll_fn(|context| {

@@ -12,6 +12,7 @@ use super::entity::account::{Column, Entity, Model};
 use super::{Acting, Kind, Store, StoreError, forget_failures, name_of, put_notice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::{Kinds, Notice, NoticeKind};
+use crate::domain::text;
 
 /// A pause that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,7 @@ impl Store {
         by: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
+        let reason = text::reason(reason);
         let data = json!({ "reason": reason, "by": by });
         let update = pause(id, reason, by, now);
         let tells = (NoticeKind::AccountPaused, data);

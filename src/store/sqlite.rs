@@ -2,8 +2,9 @@
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -24,6 +25,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct File {
     path: PathBuf,
+    /// Device and inode of what was opened.
+    opened: Arc<OnceLock<(u64, u64)>>,
 }
 
 /// What [`File::make`] made, to be taken away again if opening fails.
@@ -51,7 +54,34 @@ impl File {
                     .to_owned(),
             ));
         }
-        Ok(Self { path: path.into() })
+        Ok(Self {
+            path: path.into(),
+            opened: Arc::default(),
+        })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether what was opened is still what others find there. SQLite would go on with a file that was
+    /// removed or replaced, and nothing of what it writes would be seen again.
+    pub(super) fn stands(&self) -> Result<(), StoreError> {
+        match (self.opened.get(), self.identity()) {
+            (None, _) => Ok(()),
+            (Some(opened), Some(found)) if *opened == found => Ok(()),
+            _ => Err(StoreError::unavailable(format!(
+                "{} was moved, removed or replaced while it was open: put back the file that was there, \
+                 or stop vigia, put there what should be, and start it again",
+                self.path.display()
+            ))),
+        }
+    }
+
+    fn identity(&self) -> Option<(u64, u64)> {
+        let found = std::fs::metadata(&self.path).ok()?;
+        Some((found.dev(), found.ino()))
     }
 
     /// Whether there is such a file.
@@ -96,7 +126,11 @@ impl File {
 
     /// Opens the connection that writes.
     pub(super) async fn connect_writer(&self) -> Result<DatabaseConnection, StoreError> {
-        self.connect(1, false).await
+        let connected = self.connect(1, false).await?;
+        if let Some(found) = self.identity() {
+            self.opened.get_or_init(|| found);
+        }
+        Ok(connected)
     }
 
     /// Opens the connections that read, which cannot write.
@@ -172,7 +206,7 @@ mod tests {
             ("sqlite:///d?a=b/vigia.db", "/d?a=b/vigia.db"),
             ("/d/vigia.db?a=b", "/d/vigia.db?a=b"),
         ] {
-            assert_eq!(File::parse(url).unwrap().path, Path::new(path), "{url}");
+            assert_eq!(File::parse(url).unwrap().path(), Path::new(path), "{url}");
         }
     }
 }

@@ -253,6 +253,7 @@ impl State {
     }
 
     async fn connected(&mut self) -> Result<(&DatabaseConnection, &WriteCounts), StoreError> {
+        self.location.stands()?;
         if self.db.is_none() {
             let db = self.location.connect_writer().await?;
             self.db = Some(counted(db, &self.counts));

@@ -50,7 +50,7 @@ const SPAWNS: [&str; 7] = [
 ];
 
 /// Files that may use one of [`SPAWNS`], and who owns what they start.
-const OWNED: [(&str, &str, &str); 11] = [
+const OWNED: [(&str, &str, &str); 12] = [
     (
         "src/supervision/start.rs",
         "actix_rt::spawn",
@@ -70,6 +70,11 @@ const OWNED: [(&str, &str, &str); 11] = [
         "src/journal/intents/writer.rs",
         "thread::Builder",
         "ends when the Writer is dropped",
+    ),
+    (
+        "src/journal/audit/flush.rs",
+        "thread::Builder",
+        "ends when the Flusher is dropped",
     ),
     (
         "src/store/writer.rs",

@@ -185,7 +185,7 @@ async fn what_is_not_possible_is_refused_by_field_and_no_secret_is_ever_repeated
     let long = format!("{{\"name\": \"{}\"}}", "x".repeat(70_000));
     desk.ask("POST", "/v1/accounts", Some(&long))
         .await
-        .refused(413, &[]);
+        .refused(413, &["longer than 65536 bytes"]);
 
     let rule = json!({ "account": "alice", "type": "margin_guard", "config": {
         "action": "dance", "margin_threshold": -1, "colour": "red" } });
@@ -233,7 +233,29 @@ async fn what_is_not_possible_is_refused_by_field_and_no_secret_is_ever_repeated
         .refused(405, &["docs/http.md"]);
     desk.get("/v1/automations?colour=red")
         .await
-        .refused(400, &[]);
+        .refused(400, &["colour"]);
+    desk.delete("/v1/accounts/alice?force=perhaps")
+        .await
+        .refused(400, &["force"]);
+    desk.get("/v1/accounts/%ff")
+        .await
+        .refused(400, &["account"]);
+    let hidden = json!({ "reason": format!("by\n\u{1b}[2Jhand{}", "!".repeat(900)) });
+    desk.put("/v1/kill-switches/account/alice", hidden)
+        .await
+        .ok();
+    let told = desk.get("/v1/kill-switches").await.ok();
+    let reason = told["killSwitches"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("by  [2Jhand!"), "{reason:?}");
+    assert_eq!(reason.chars().count(), 500);
+    desk.delete("/v1/kill-switches/account/alice").await.ok();
+    let mut unseen = named(&stage.owner("carol"), "alice\u{200b}");
+    for name in ["alice\u{200b}", "\u{202e}ecila", "ali\u{2028}ce"] {
+        unseen["name"] = json!(name);
+        desk.post("/v1/accounts", unseen.clone())
+            .await
+            .refused(400, &["name", "can be seen"]);
+    }
     desk.bearing("")
         .get("/v1/accounts")
         .await

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::Value;
 
+use crate::scrape::Scrape;
 use crate::stage::{Deed, Stage};
 use crate::watchman::{SOON, Watchman};
 
@@ -68,6 +69,10 @@ async fn a_whole_log_is_proven_and_a_cut_one_is_not_over_a_kill_and_while_it_run
     let told = watchman.until("audit.broken").await;
     assert_eq!(told["head"], head);
     watchman.until("service.ready").await;
+    let scrape = Scrape::of(&stage).await;
+    let figure = |what: &str| scrape.value("vigia_audit_trouble", &[("what", what)]);
+    assert_eq!(figure("disputed"), Some(1.0));
+    assert_eq!(figure("unwritten"), Some(0.0));
     watchman.stop().await;
     let refused = stage.cli(&["audit", "verify", "--json"]).await;
     assert_eq!(refused.code, Some(1));

@@ -149,7 +149,7 @@ async fn a_real_prometheus_takes_every_figure_every_rule_and_every_panel() {
             (!rules.is_empty() && rules.iter().all(evaluated)).then_some(rules)
         })
         .await;
-    assert_eq!(rules.len(), 16);
+    assert_eq!(rules.len(), 19);
     for rule in &rules {
         assert_eq!(rule["health"], "ok", "{rule:#}");
         assert_eq!(rule["state"], "inactive", "nothing is wrong: {rule:#}");

@@ -12,7 +12,7 @@ use super::super::connection::Plans;
 use super::super::intake::Served;
 use super::super::shared::{Account, NetworkShared};
 use super::super::shown::Watches;
-use super::desired::{Access, Desired, Wanted};
+use super::desired::{Access, Desired, Unusable, Wanted};
 use super::restart::RestartRefused;
 use super::{AutomationPlan, Part, Supervisor};
 use crate::domain::credentials::Credentials;
@@ -22,9 +22,21 @@ use crate::supervision::Slot;
 use crate::telemetry::{AccountTag, Event};
 
 impl Supervisor {
-    pub(super) fn tell_once(&mut self, text: String) {
+    pub(super) fn tell_once(&mut self, unusable: Unusable) {
+        let Unusable { account, problem } = unusable;
+        let of = account.as_ref();
+        let (id, name) = (of.map(|of| of.id.as_str()), of.map(|of| of.name.as_ref()));
+        let text = name.map_or_else(
+            || problem.clone(),
+            |name: &str| format!("account {name}: {problem}"),
+        );
         if self.told.insert(text.clone()) {
-            tracing::error!(event = "config.unusable", "{text}");
+            tracing::error!(
+                event = "config.unusable",
+                account_id = id,
+                account_name = name,
+                "{text}"
+            );
         }
     }
 
@@ -63,7 +75,7 @@ impl Supervisor {
             let credentials = match credentials.transpose() {
                 Ok(credentials) => credentials,
                 Err(error) => {
-                    self.tell_once(format!("account {}: {error}", stored.name));
+                    self.tell_once(Unusable::of(&stored, &error));
                     None
                 }
             };
@@ -107,10 +119,8 @@ impl Supervisor {
     }
 
     fn tell_leaving(&mut self, stored: &store::Account) {
-        self.tell_once(format!(
-            "account {}: its network was changed; it is served there when its executions have ended",
-            stored.name
-        ));
+        let problem = "its network was changed; it is served there when its executions have ended";
+        self.tell_once(Unusable::of(stored, problem));
     }
 
     /// Whether an account is served on another network than is stored now.
@@ -167,7 +177,7 @@ impl Supervisor {
         let network = match self.network_of(stored) {
             Ok(network) => network,
             Err(problem) => {
-                self.tell_once(format!("account {}: {problem}", stored.name));
+                self.tell_once(Unusable::of(stored, problem));
                 self.shared.expected.cannot(stored.id.clone());
                 return None;
             }

@@ -11,6 +11,7 @@ use super::idle::Off;
 use crate::domain::credentials::Credentials;
 use crate::domain::ids::AccountId;
 use crate::store::{self, StoreError};
+use crate::telemetry::AccountTag;
 
 /// Credentials that are opened at once.
 const OPENED_AT_ONCE: usize = 8;
@@ -46,6 +47,30 @@ pub(super) struct Wanted {
     pub(super) owed_on: Option<String>,
 }
 
+/// What is stored and cannot be used, as it is told.
+pub(super) struct Unusable {
+    /// The account that it is about, where that is known.
+    pub(super) account: Option<AccountTag>,
+    pub(super) problem: String,
+}
+
+impl Unusable {
+    pub(super) fn of(stored: &store::Account, problem: impl ToString) -> Self {
+        let (id, name) = (stored.id.clone(), stored.name.as_str().into());
+        Self {
+            account: Some(AccountTag { id, name }),
+            problem: problem.to_string(),
+        }
+    }
+
+    fn row(error: &StoreError) -> Self {
+        Self {
+            account: None,
+            problem: error.to_string(),
+        }
+    }
+}
+
 /// What is stored: accounts that should be served, and what each should be watched for.
 pub(super) struct Desired {
     pub(super) accounts: HashMap<AccountId, Wanted>,
@@ -58,11 +83,11 @@ pub(super) struct Desired {
 pub(super) async fn desired(
     shared: &Shared,
     served: &HashMap<AccountId, Access>,
-) -> Result<(Desired, Vec<String>), StoreError> {
+) -> Result<(Desired, Vec<Unusable>), StoreError> {
     let store = &shared.store;
     let mut unusable = vec![];
     let listed = store.accounts().await?;
-    unusable.extend(listed.unreadable.iter().map(ToString::to_string));
+    unusable.extend(listed.unreadable.iter().map(Unusable::row));
     let wanted = |stored: store::Account| Wanted {
         stored,
         plans: vec![],
@@ -77,7 +102,7 @@ pub(super) async fn desired(
         .collect();
     let mut off = vec![];
     let listed = store.automations(None).await?;
-    unusable.extend(listed.unreadable.iter().map(ToString::to_string));
+    unusable.extend(listed.unreadable.iter().map(Unusable::row));
     for stored in listed.rows {
         let Some(wanted) = accounts.get_mut(&stored.account_id) else {
             continue;
@@ -94,7 +119,8 @@ pub(super) async fn desired(
             }),
             Err(errors) => {
                 let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-                unusable.push(format!("automation {}: {}", stored.id, errors.join("; ")));
+                let problem = format!("automation {}: {}", stored.id, errors.join("; "));
+                unusable.push(Unusable::of(&wanted.stored, problem));
             }
         }
     }

@@ -6,7 +6,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::Supervisor;
-use super::desired::{Desired, desired};
+use super::desired::{Desired, Unusable, desired};
 use crate::store::StoreError;
 
 /// Follows what the store says now. Answered when that was done: accounts that were added are being
@@ -37,14 +37,15 @@ impl Supervisor {
         let waiting = std::mem::take(&mut self.refreshing.asked);
         let (shared, served) = (Arc::clone(&self.shared), self.served.clone());
         let reading = async move { desired(&shared, &served).await };
-        let read = |desired: Result<(Desired, Vec<String>), StoreError>,
+        let read = |desired: Result<(Desired, Vec<Unusable>), StoreError>,
                     supervisor: &mut Self,
                     context: &mut Context<Self>| {
             supervisor.refreshing.under_way = false;
             match desired {
                 Ok((desired, unusable)) => {
-                    for text in unusable {
-                        supervisor.tell_once(text);
+                    supervisor.shared.expected.rows(unusable.len());
+                    for unusable in unusable {
+                        supervisor.tell_once(unusable);
                     }
                     supervisor.follow(desired, context);
                 }

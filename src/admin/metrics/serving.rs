@@ -15,13 +15,25 @@ pub(super) async fn figures(page: &mut Page, shared: &Shared) {
     actors(page, shared);
     store(page, shared).await;
     intents(page, shared);
+    audit(page, shared);
     jobs(page, shared).await;
 }
 
 fn actors(page: &mut Page, shared: &Shared) {
-    let ready = Readiness::of(shared).is_complete() && shared.progress.late().is_empty();
+    let readiness = Readiness::of(shared);
+    let ready = readiness.is_complete() && shared.progress.late().is_empty();
     page.gauge("vigia_ready", "1 as /readyz has it.")
         .is(vec![], f64::from(u8::from(ready)));
+    let unusable = page.gauge(
+        "vigia_unusable",
+        "What is stored and cannot be used: accounts, and rows of accounts and automations.",
+    );
+    for (what, count) in [
+        ("account", readiness.unusable),
+        ("row", readiness.unusable_rows),
+    ] {
+        unusable.is(label("what", what), count as f64);
+    }
     let ages = page.gauge(
         "vigia_progress_age_seconds",
         "Since a part of the service got something done.",
@@ -144,6 +156,21 @@ fn intents(page: &mut Page, shared: &Shared) {
         if let Some(value) = value {
             gauge.is(vec![], value);
         }
+    }
+}
+
+fn audit(page: &mut Page, shared: &Shared) {
+    let trouble = shared.journal.audit_trouble();
+    let told = page.gauge(
+        "vigia_audit_trouble",
+        "1 where something is wrong with the head of the audit log.",
+    );
+    for (what, is) in [
+        ("disputed", trouble.is_disputed),
+        ("unreadable", trouble.is_unreadable),
+        ("unwritten", trouble.is_unwritten),
+    ] {
+        told.is(label("what", what), f64::from(u8::from(is)));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::actors::{Account, Shared};
+use crate::actors::{Account, Readiness, Shared};
 use crate::domain::connection::{Health, Transport};
 use crate::domain::maths;
 
@@ -55,6 +55,11 @@ pub struct Summary {
     pub levels: u64,
     /// Actors that are set aside.
     pub quarantined: u64,
+    /// Accounts that cannot be served: their network is not configured, or their credentials cannot be
+    /// read.
+    pub unusable: usize,
+    /// Rows of accounts and automations that cannot be read, and rules that cannot be obeyed.
+    pub unusable_rows: usize,
 }
 
 /// How much an account needs to be looked at; the greatest first. Whoever is not live is not guarded,
@@ -126,7 +131,10 @@ pub(in crate::admin) fn summary<'a>(
 ) -> Summary {
     let zeros = |words: &[&str]| words.iter().map(|word| ((*word).to_owned(), 0)).collect();
     let lives = &shared.events.metrics().lives;
+    let readiness = Readiness::of(shared);
     let mut summary = Summary {
+        unusable: readiness.unusable,
+        unusable_rows: readiness.unusable_rows,
         states: zeros(&Health::ALL.map(Health::as_str)),
         transports: zeros(&Transport::ALL.map(Transport::as_str)),
         levels: shared

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::{AccountAnswer, conflict, credentials, follows, not_stored, obeyed};
 use crate::actors::{RestartAccount, RestartRefused, Restarted};
-use crate::admin::door::{Door, Operator, Viewer, refusal};
+use crate::admin::door::{Door, Operator, Path, Query, Viewer, refusal};
 use crate::domain::ids::UserId;
 use crate::store::{Account, NewAccount, StoreError};
 

@@ -1,6 +1,6 @@
 //! `/v1/automations`: the rules of accounts.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::{AutomationAnswer, conflict, follows};
-use crate::admin::door::{Door, Operator, Refused, Viewer};
+use crate::admin::door::{Door, Operator, Path, Query, Refused, Viewer};
 use crate::domain::ids::{AccountId, AutomationId};
 use crate::domain::rules::{Rule, RuleKind};
 use crate::store::{Automation, NewAutomation};

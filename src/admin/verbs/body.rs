@@ -12,6 +12,7 @@ use secrecy::zeroize::Zeroize;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::admin::BODY_MOST;
 use crate::admin::door::{Door, Refused, refusal};
 use crate::domain::rules::FieldError;
 
@@ -41,7 +42,13 @@ impl FromRequest<Door> for Body {
             let error = format!("the body did not come within {} s", COMES_WITHIN.as_secs());
             return Err(refusal(StatusCode::REQUEST_TIMEOUT, error));
         };
-        let bytes = came.map_err(|rejected| refusal(rejected.status(), rejected.body_text()))?;
+        let bytes = came.map_err(|rejected| match rejected.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let error = format!("the body is longer than {BODY_MOST} bytes");
+                refusal(StatusCode::PAYLOAD_TOO_LARGE, error)
+            }
+            status => refusal(status, rejected.body_text()),
+        })?;
         let body = Self::parse(&bytes);
         if let Ok(mut bytes) = bytes.try_into_mut() {
             bytes.zeroize();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
@@ -13,7 +13,7 @@ use super::accounts::{RestartAnswer, restarted, told};
 use super::body::Body;
 use super::{conflict, not_stored};
 use crate::actors::{NetworkShared, RestartRefused};
-use crate::admin::door::{Door, Operator, refusal};
+use crate::admin::door::{Door, Operator, Path, refusal};
 use crate::admin::verify::{Key, NotVerified, verify};
 use crate::domain::credentials::Credentials;
 use crate::store::Account;

@@ -1,6 +1,6 @@
 //! `/v1/kill-switches`: what is held back, from the moment of the answer on.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::{conflict, obeyed};
-use crate::admin::door::{Door, Operator, Viewer, refusal};
+use crate::admin::door::{Door, Operator, Path, Viewer, refusal};
 use crate::domain::ids::AutomationId;
 use crate::domain::kill_switch::Reach;
+use crate::domain::text;
 
 pub(super) fn routes() -> Router<Door> {
     Router::new()
@@ -107,7 +108,7 @@ async fn of_account(door: &Door, account: &str) -> Result<Reach, Response> {
 
 async fn on(door: &Door, reach: Reach, mut body: Body) -> Answer {
     let allows_protective = body.flag("allowsProtective", false);
-    let reason = body.text("reason");
+    let reason = text::reason(body.text("reason"));
     body.end()?;
     let (store, now) = (&door.shared.store, door.shared.clock.utc());
     store

@@ -2,6 +2,7 @@
 
 use crate::admin::{AccountAnswer, CredentialsAnswer, RestartAnswer};
 use crate::cli::context::Context;
+use crate::cli::format::word;
 use crate::cli::table;
 use crate::store::Account;
 
@@ -31,7 +32,7 @@ pub(in crate::cli) fn added(
     writeln!(
         context.notes,
         "next: `vigia automation add --account {} --type margin_guard --rule …`",
-        account.name
+        word(&account.name)
     )?;
     Ok(())
 }

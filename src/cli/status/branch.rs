@@ -1,4 +1,6 @@
-//! A tree of lines.
+//! A tree of lines. What is said on one stays on it, whatever names are in it.
+
+use crate::domain::text::plain;
 
 /// What is said of something, and what hangs on it.
 #[derive(Debug, Default)]
@@ -12,14 +14,14 @@ impl Branch {
     /// One line.
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self {
-            text: text.into(),
+            text: plain(&text.into()),
             ..Self::default()
         }
     }
 
     /// A further line about the same.
     pub(super) fn say(&mut self, line: impl Into<String>) {
-        self.more.push(line.into());
+        self.more.push(plain(&line.into()));
     }
 
     /// Something that hangs on it.

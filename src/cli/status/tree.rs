@@ -9,10 +9,12 @@ use crate::admin::{
 };
 use crate::cli::format::{thousands, usd};
 use crate::cli::table;
+use crate::domain::text::plain;
 
 /// All lines.
 pub(super) fn lines(report: &StatusReport) -> Vec<String> {
-    let mut lines = head(report);
+    let mut lines: Vec<_> = head(report).iter().map(|line| plain(line)).collect();
+    lines.extend(unusable(&report.summary));
     lines.extend(tree(report, report.at).lines());
     lines
 }
@@ -107,6 +109,17 @@ fn summary(summary: &Summary) -> String {
         told += &format!("; {} actors QUARANTINED", summary.quarantined);
     }
     told
+}
+
+/// `UNUSABLE   2 accounts …`: what is in no tree, as it is not served.
+fn unusable(summary: &Summary) -> Option<String> {
+    let (accounts, rows) = (summary.unusable, summary.unusable_rows);
+    (accounts + rows > 0).then(|| {
+        format!(
+            "UNUSABLE     accounts that cannot be served: {accounts}; rows and rules that cannot be read \
+             or obeyed: {rows}; `config.unusable` in the log says why"
+        )
+    })
 }
 
 fn tree(report: &StatusReport, now: DateTime<Utc>) -> Branch {

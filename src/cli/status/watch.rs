@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use super::{ask, told};
 use crate::admin::{Choice, StatusReport};
+use crate::domain::text::plain;
 
 /// Between two drawings.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -32,7 +33,10 @@ pub(super) async fn watch(folder: &Path, choice: &Choice, json: bool) -> Result<
             Err(error) if json => serde_json::json!({ "error": format!("{error:#}") }).to_string(),
             Err(error) => {
                 let clear = if drawn { CLEAR } else { "" };
-                format!("{clear}waiting for the service: {error:#}")
+                format!(
+                    "{clear}waiting for the service: {}",
+                    plain(&format!("{error:#}"))
+                )
             }
         };
         match writeln!(io::stdout().lock(), "{shown}") {

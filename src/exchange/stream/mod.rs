@@ -3,6 +3,7 @@
 //! is told once, with its cause; sessions do not survive it.
 
 mod connect;
+mod rights;
 mod session;
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use super::sockets::SocketPermit;
 use super::text::tidy;
 use super::{ExchangeClock, Network};
 use crate::domain::credentials::Credentials;
+pub use rights::rights;
+
 use connect::connect;
 use session::{Lost, Session};
 

@@ -66,6 +66,21 @@ impl Session {
         self.listen().await
     }
 
+    /// Logs in, and hears what the key may do.
+    pub(super) async fn rights(
+        &mut self,
+        credentials: &Credentials,
+        permit: &mut SocketPermit,
+    ) -> Result<Vec<String>, Lost> {
+        self.measure_clock().await?;
+        permit.logs_in();
+        let answer = self.login(credentials).await;
+        permit.login_answered();
+        let told: wire::LoggedIn = serde_json::from_str(&answer?)
+            .map_err(|error| Lost(Cause::Decode, format!("authenticate: {error}")))?;
+        Ok(told.permissions)
+    }
+
     /// Says goodbye; whether the other side has ended the connection too.
     pub(super) async fn close(mut self) -> bool {
         let closing = async {
@@ -91,7 +106,7 @@ impl Session {
         Ok(())
     }
 
-    async fn login(&mut self, credentials: &Credentials) -> Result<(), Lost> {
+    async fn login(&mut self, credentials: &Credentials) -> Result<String, Lost> {
         let timestamp = self.clock.now().timestamp_millis();
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let signature = sign::stream(&credentials.secret, timestamp, &nonce);
@@ -102,8 +117,7 @@ impl Session {
             nonce: &nonce,
             signature: &signature,
         };
-        self.ask("authenticate", Some(login)).await?;
-        Ok(())
+        Ok(self.ask("authenticate", Some(login)).await?)
     }
 
     /// A partial answer is a failure: a topic that is silently missing would look like calm. What

@@ -13,7 +13,7 @@ use crate::domain::position;
 pub(super) use cross::{Amount, CrossMarketOrder, CrossOrder, CrossPosition, Leverage, Transfer};
 pub(super) use isolated::{FundingFee, Id, IdAmount, MarketOrder, Stoploss, Takeprofit, Trade};
 pub(super) use stream::{
-    Incoming, LastPrice, Login, Push, Request, StreamError, Subscribed, Topics, TradePush,
+    Incoming, LastPrice, LoggedIn, Login, Push, Request, StreamError, Subscribed, Topics, TradePush,
 };
 
 /// An item of a list that is read one by one, so that one that cannot be read spoils no other.

@@ -83,3 +83,9 @@ pub(in crate::exchange) struct TradeRef {
 pub(in crate::exchange) struct Subscribed {
     pub subscribed: Vec<String>,
 }
+
+/// What a login brings; a session works without knowing it.
+#[derive(Debug, Deserialize)]
+pub(in crate::exchange) struct LoggedIn {
+    pub permissions: Vec<String>,
+}

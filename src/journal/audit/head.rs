@@ -1,5 +1,6 @@
 //! The head of the chain, noted outside of the database: in a file of the data folder, which a change
-//! of the database alone does not reach.
+//! of the database alone does not reach. Noted, it outlives this process at once, and the machine's power
+//! a second later ([`super::flush`]).
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Result};
@@ -11,6 +12,7 @@ use sea_orm::{EntityTrait, QueryOrder, QuerySelect};
 
 use super::super::{Journal, JournalError};
 use super::chain::Link;
+use super::flush::{Flusher, synced};
 use super::write::Written;
 use crate::store::StoreError;
 use crate::store::entity::audit::{self, Column};
@@ -28,12 +30,26 @@ const PLACES: i64 = 2;
 #[derive(Clone, Debug, Default)]
 pub(in crate::journal) struct Witness(Arc<Mutex<Noted>>);
 
+/// What is wrong with the head that is noted outside of the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeadTrouble {
+    /// A head is kept that the database does not bear out: entries were changed or cut off.
+    pub is_disputed: bool,
+    /// What this process found noted was damaged.
+    pub is_unreadable: bool,
+    /// It cannot be noted, or does not reach the disk.
+    pub is_unwritten: bool,
+}
+
 #[derive(Debug, Default)]
 struct Noted {
     folder: Option<PathBuf>,
-    file: Option<File>,
+    file: Option<(File, Flusher)>,
     head: Option<Link>,
     is_told: bool,
+    is_unreadable: bool,
+    /// A head that is disputed and could not be kept in a file of its own.
+    has_unkept: bool,
 }
 
 impl Witness {
@@ -64,6 +80,16 @@ impl Witness {
 }
 
 impl Noted {
+    fn trouble(&self) -> HeadTrouble {
+        let kept = self.folder.as_ref().map(|folder| folder.join(DISPUTED));
+        let refuses = self.file.as_ref().map(|(_, flusher)| flusher.has_failed());
+        HeadTrouble {
+            is_disputed: self.has_unkept || kept.is_some_and(|file| file.exists()),
+            is_unreadable: self.is_unreadable,
+            is_unwritten: self.is_told || refuses.unwrap_or_default(),
+        }
+    }
+
     fn keep(&mut self, link: Link) {
         let stands = self.write(&link);
         self.head = Some(link);
@@ -81,12 +107,18 @@ impl Noted {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        let file = match &self.file {
+        let (file, flusher) = match &self.file {
             Some(file) => file,
-            None => self.file.insert(open(&folder.join(FILE))?),
+            None => {
+                let file = open(&folder.join(FILE))?;
+                let flusher = Flusher::start(&file, folder)?;
+                self.file.insert((file, flusher))
+            }
         };
         let at = link.seq.rem_euclid(PLACES).cast_unsigned() * PLACE as u64;
-        file.write_all_at(&padded(link), at)
+        file.write_all_at(&padded(link), at)?;
+        flusher.ring(link.seq);
+        Ok(())
     }
 
     /// Says that the database does not bear a head out, and keeps that: later heads would hide it.
@@ -103,10 +135,16 @@ impl Noted {
             .create_new(true)
             .mode(0o600)
             .open(folder.join(DISPUTED))
-            .and_then(|file| file.write_all_at(&padded(head), 0));
+            .and_then(|file| {
+                file.write_all_at(&padded(head), 0)?;
+                // Seldom enough to be waited for.
+                file.sync_all()?;
+                synced(folder)
+            });
         match kept {
             // The first one that is not borne out says most.
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                self.has_unkept = true;
                 tracing::error!(event = "audit.head_unwritten", %error, head = %head);
             }
             _ => {}
@@ -128,6 +166,7 @@ impl Journal {
         };
         let noted = noted.unwrap_or_else(|error| {
             tracing::error!(event = "audit.head_unreadable", %error);
+            witness.is_unreadable = true;
             None
         });
         let (head, stands) = self.head_beside(noted.as_ref()).await?;
@@ -176,6 +215,19 @@ impl Journal {
     /// The last entry that this process knows to be committed.
     pub fn audit_head(&self) -> Option<Link> {
         self.witness.known()
+    }
+
+    /// What is wrong with the head that is noted outside of the database. Looks into the data folder.
+    pub fn audit_trouble(&self) -> HeadTrouble {
+        self.witness.noted().trouble()
+    }
+
+    /// Whether the head, as far as this process knows it, has reached the disk.
+    #[cfg(test)]
+    pub(in crate::journal) fn audit_head_is_durable(&self) -> bool {
+        let noted = self.witness.noted();
+        let flushed = noted.file.as_ref().map(|(_, flusher)| flusher.flushed());
+        flushed == noted.head.as_ref().map(|head| head.seq)
     }
 }
 

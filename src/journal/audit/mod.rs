@@ -4,12 +4,13 @@
 //! [`Journal::verify_audit`] seeing it.
 //!
 //! Reading order: [`chain`] says what a hash covers; [`write`] adds an entry; [`head`] is the note
-//! outside; [`verify`] walks the chain; [`list`] is for people.
+//! outside, [`flush`] has it reach the disk; [`verify`] walks the chain; [`list`] is for people.
 //!
 //! What it does not show: that the database *and* the file of the head were set back together to what
 //! they were earlier. The log tells heads (`audit.head`), and logs are kept elsewhere.
 
 mod chain;
+mod flush;
 mod head;
 mod list;
 mod rows;
@@ -17,6 +18,7 @@ mod verify;
 mod write;
 
 pub use chain::Link;
+pub use head::HeadTrouble;
 pub use list::{AuditFilter, AuditRow};
 pub use rows::Exported;
 pub use verify::{Flaw, Verified};

@@ -1,5 +1,7 @@
 //! The chain of the audit log, and what somebody with the database but without the key may do to it.
 
+mod head;
+
 use std::path::Path;
 
 use sea_orm::ConnectionTrait;

@@ -131,7 +131,7 @@ async fn the_shipped_image_is_built_and_serves_as_nobody_special() {
     machine.write(
         &format!("{volume}/vigia.toml"),
         0o644,
-        "[health]\nprogress_ms = 1000\n",
+        "[health]\nprogress_ms = 2000\n",
     );
     machine.run(&engine.running(&options, "run --config /data/vigia.toml"));
     engine.until_logged("third", "service.ready");
