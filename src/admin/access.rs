@@ -61,6 +61,15 @@ impl Access {
         Ok(path)
     }
 
+    /// Takes the file away, unless it is another service's by now.
+    pub fn withdraw(&self, folder: &Path) {
+        let token = self.token.expose_secret();
+        if Self::read(folder).is_some_and(|found| found.token.expose_secret() == token) {
+            // Left behind it would only lead to a closed door.
+            let _ = std::fs::remove_file(folder.join(FILE));
+        }
+    }
+
     /// Reads the file; `None` where there is none that can be read.
     pub fn read(folder: &Path) -> Option<Self> {
         let text = std::fs::read(folder.join(FILE)).ok()?;
@@ -90,5 +99,20 @@ mod tests {
         let read = Access::read(folder.path()).unwrap();
         assert_eq!(read.address, access.address);
         assert_eq!(read.token.expose_secret(), access.token.expose_secret());
+    }
+
+    #[test]
+    fn whoever_ends_takes_its_own_file_away_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = [1, 2].map(|port| {
+            let access = Access::fresh(SocketAddr::from(([127, 0, 0, 1], port)));
+            access.write(folder.path()).unwrap();
+            access
+        });
+        first.withdraw(folder.path());
+        let found = Access::read(folder.path()).unwrap();
+        assert_eq!(found.address, second.address);
+        second.withdraw(folder.path());
+        assert!(Access::read(folder.path()).is_none());
     }
 }

@@ -65,14 +65,14 @@ impl Listener {
 /// The running server. Dropped, it ends and takes its file away.
 pub struct Admin {
     task: JoinHandle<()>,
-    file: PathBuf,
+    access: Access,
+    folder: PathBuf,
 }
 
 impl Drop for Admin {
     fn drop(&mut self) {
         self.task.abort();
-        // Left behind it would only lead to a closed door.
-        let _ = std::fs::remove_file(&self.file);
+        self.access.withdraw(&self.folder);
     }
 }
 
@@ -90,7 +90,7 @@ impl Admin {
     ) -> Result<Self> {
         let access = Access::fresh(listener.address());
         let tokens = Arc::new(Tokens::of(settings, &access.token)?);
-        let file = access
+        access
             .write(folder)
             .context("the data folder takes no admin.json")?;
         let routes = Router::new()
@@ -104,7 +104,12 @@ impl Admin {
             .with_state(Door { shared, tokens });
         let task = listener.serve(routes)?;
         tracing::info!(event = "admin.listening", address = %listener.address());
-        Ok(Self { task, file })
+        let folder = folder.to_owned();
+        Ok(Self {
+            task,
+            access,
+            folder,
+        })
     }
 }
 

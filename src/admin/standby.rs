@@ -24,14 +24,14 @@ const LAST: [(header::HeaderName, &str); 1] = [(header::CONNECTION, "close")];
 pub struct Waiting {
     task: JoinHandle<()>,
     access: Access,
-    file: Option<PathBuf>,
+    told_in: Option<PathBuf>,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.task.abort();
-        if let Some(file) = &self.file {
-            let _ = std::fs::remove_file(file);
+        if let Some(folder) = &self.told_in {
+            self.access.withdraw(folder);
         }
     }
 }
@@ -50,7 +50,7 @@ impl Waiting {
         Ok(Self {
             task: listener.serve(routes)?,
             access: Access::fresh(listener.address()),
-            file: None,
+            told_in: None,
         })
     }
 
@@ -60,7 +60,8 @@ impl Waiting {
     /// Where the folder does not take it.
     pub fn tell(&mut self, folder: &Path) -> Result<()> {
         let written = self.access.write(folder);
-        self.file = Some(written.context("the data folder takes no admin.json")?);
+        written.context("the data folder takes no admin.json")?;
+        self.told_in = Some(folder.to_owned());
         Ok(())
     }
 }

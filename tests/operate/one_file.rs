@@ -114,6 +114,8 @@ async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_wh
     let holder = format!("pid {}", second.pid());
     assert!(lost["holder"].as_str().unwrap().contains(&holder), "{lost}");
     assert_eq!(first.ended(SOON).await.code(), Some(1));
+    // The other one is found still.
+    stage.cli(&["health"]).await.ok();
     stage.endanger(&position);
     acted(&stage, &second, &position, LedgerKind::MarginAdded, 1).await;
     let books = stage.agree_after_stop(second).await;

@@ -66,7 +66,7 @@ fn line(report: &StatusReport) -> String {
         .map(|account| account.connection.restarts)
         .sum();
     format!(
-        "pid {}   up {} s   accounts {} ({})   positions {}   levels {}   quarantined {}   connections restarted {restarts}   executions under way {}   jobs {}",
+        "pid {}   up {} s   accounts {} ({})   positions {}   levels {}   quarantined {}   unusable {}   connections restarted {restarts}   executions under way {}   jobs {}",
         report.pid,
         report.uptime_s,
         summary.accounts,
@@ -74,6 +74,7 @@ fn line(report: &StatusReport) -> String {
         summary.positions,
         summary.levels,
         summary.quarantined,
+        summary.unusable + summary.unusable_rows,
         report.in_hand,
         report.queue.state,
     )
