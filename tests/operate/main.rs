@@ -12,6 +12,7 @@ mod booted;
 mod by_hand;
 mod complaints;
 mod container;
+mod crowd;
 mod desk;
 mod doors;
 #[path = "../crash/effects.rs"]
