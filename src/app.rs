@@ -201,7 +201,8 @@ impl Prepared {
             networks: self.networks,
         });
         let threads = Threads::watch_each_other(&shared, &trading.handle());
-        let keeper = actix_rt::spawn(self.right.clone().keep(shared.store.clone()));
+        let keeping = self.right.clone();
+        let keeper = actix_rt::spawn(keeping.keep(shared.store.clone(), self.folder.locks()));
         let intents = actix_rt::spawn(shared.journal.clone().keep());
         let folder = Arc::new(self.folder);
         let (end, ended) = oneshot::channel();

@@ -8,7 +8,7 @@ use super::{Standby, open_vault, store_at};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::journal::{IntentTerms, Journal};
-use crate::store::folder::{DataFolder, FolderError, describe_holder};
+use crate::store::folder::{DataFolder, FolderError, Locks, describe_holder};
 use crate::store::{Claim, Claimant, Epoch, Lease, Lost, Owner, Store, StoreError};
 
 /// How often a standby looks whether the right to trade is free, at least.
@@ -36,9 +36,9 @@ impl Right {
     }
 
     /// Keeps it, until another process has it.
-    pub(super) async fn keep(self, store: Store) -> Lost {
+    pub(super) async fn keep(self, store: Store, locks: Locks) -> Lost {
         match self {
-            Self::Folder(epoch) => superseded(epoch, &store).await,
+            Self::Folder(epoch) => superseded(epoch, &store, &locks).await,
             Self::Lease(lease) => lease.keep(&store).await,
         }
     }
@@ -54,10 +54,17 @@ impl Right {
 }
 
 /// Resolves when another process has claimed the same file, which the locks keep it from: unless somebody
-/// has taken a lock's file away. Nothing is let out under an earlier claim, so this one is of no use.
-async fn superseded(epoch: Epoch, store: &Store) -> Lost {
+/// has taken a lock's file away. Nothing is let out under an earlier claim, so this one is of no use. The
+/// locks are asked too: where the database was replaced with them, no claim can be read any more, and
+/// what protects would go on beside the other process.
+async fn superseded(epoch: Epoch, store: &Store, locks: &Locks) -> Lost {
     loop {
         tokio::time::sleep(WATCH).await;
+        if let Some(holder) = locks.taken_by() {
+            return Lost {
+                holder: Some(holder),
+            };
+        }
         if let Ok(Some(owner)) = store.owner().await
             && owner.epoch != epoch
         {
@@ -112,7 +119,7 @@ pub(super) async fn claim(
         told: None,
         since: None,
     };
-    let folder = loop {
+    let mut folder = loop {
         match DataFolder::lock(&settings.data_dir, &holder) {
             Ok(folder) => break folder,
             Err(FolderError::Held { holder }) if standby.is_some() => {
@@ -123,7 +130,7 @@ pub(super) async fn claim(
         }
     };
     waiting.has_folder = true;
-    let folder = with_database(folder, settings, &mut waiting).await?;
+    lock_database(&mut folder, settings, &mut waiting).await?;
     let store = store_at(settings, Some(open_vault(settings)?)).await?;
     let claimed = if store.is_shared() {
         let instance = folder.instance()?;
@@ -147,23 +154,22 @@ pub(super) async fn claim(
 }
 
 /// A database in a file may be worked with from other data folders.
-async fn with_database(
-    mut folder: DataFolder,
+async fn lock_database(
+    folder: &mut DataFolder,
     settings: &Settings,
     waiting: &mut Waiting<'_>,
-) -> Result<DataFolder> {
+) -> Result<()> {
     let Some(file) = Store::file(&settings.database_url())? else {
-        return Ok(folder);
+        return Ok(());
     };
     loop {
-        match folder.with_database(&file) {
-            Ok(folder) => return Ok(folder),
-            Err((back, FolderError::DatabaseHeld { holder, .. })) if waiting.standby.is_some() => {
+        match folder.lock_database(&file) {
+            Ok(()) => return Ok(()),
+            Err(FolderError::DatabaseHeld { holder, .. }) if waiting.standby.is_some() => {
                 waiting.tell(&holder);
-                folder = back;
                 tokio::time::sleep(LOOK).await;
             }
-            Err((_, error)) => return Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
     }
 }

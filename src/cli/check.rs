@@ -163,6 +163,8 @@ async fn stored(prepared: &Prepared) -> Result<Vec<Finding>> {
             match prepared.store.credentials(&account.id).await {
                 Err(error) => Err(error.to_string()),
                 Ok(credentials) => match credentials.unusable_parts()[..] {
+                    // Nobody acts for one that is disabled.
+                    [] if !account.is_active => Ok("credentials can be unsealed".to_owned()),
                     [] => {
                         let key = digest(&SHA256, credentials.key.expose_secret().as_bytes());
                         let of = (account.network.clone(), key.as_ref().to_vec());

@@ -18,7 +18,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::journal::Journal;
-use crate::store::folder::{DataFolder, describe_holder};
+use crate::store::folder::{DataFolder, FolderError, describe_holder};
 use crate::store::{Claimant, Epoch, Store};
 
 /// What can be done with the store alone.
@@ -194,11 +194,11 @@ async fn open(
     let holder = describe_holder(context.now);
     let file = Store::file(&url)?;
     let lock = || {
-        let folder = DataFolder::lock(&settings.data_dir, &holder)?;
-        match &file {
-            Some(file) => folder.with_database(file).map_err(|(_, error)| error),
-            None => Ok(folder),
+        let mut folder = DataFolder::lock(&settings.data_dir, &holder)?;
+        if let Some(file) = &file {
+            folder.lock_database(file)?;
         }
+        Ok::<_, FolderError>(folder)
     };
     let folder = if migrates { Some(lock()?) } else { None };
     let store = Store::open(&url, vault).await?;

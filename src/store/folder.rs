@@ -1,24 +1,24 @@
 //! The data folder: one process holds it at a time.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::lock_file::{LockFile, NotTaken, Watched};
+
 const LOCK_FILE: &str = "vigia.lock";
-/// Of the lock beside a database's file.
-const LOCK_SUFFIX: &str = "lock";
+/// What the name of a database's file is followed by in that of its lock: as in those of SQLite's own
+/// companions, and in no name of the data folder's.
+const LOCK_SUFFIX: &str = "-lock";
 /// A number that the kernel draws anew at each start of the machine.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// How often whoever holds a folder is to say that it lives, see [`DataFolder::live`].
 pub const SIGN_OF_LIFE: Duration = Duration::from_millis(100);
 /// So long after its last sign a process may have lived: a loaded machine gives signs late.
 const LATE_SIGN: Duration = Duration::from_millis(500);
-/// More of a lock file is not shown.
-const HOLDER_MOST: u64 = 300;
 
 /// Why a data folder cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,16 @@ pub enum FolderError {
         /// Why.
         cause: std::io::Error,
     },
+    /// The lock of a database's file cannot be taken.
+    #[error(
+        "the lock {path} cannot be taken: {cause}; check its owner and mode, and those of its folder"
+    )]
+    DatabaseLock {
+        /// The lock's file.
+        path: String,
+        /// Why.
+        cause: std::io::Error,
+    },
 }
 
 impl FolderError {
@@ -63,11 +73,21 @@ impl FolderError {
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    lock: File,
+    lock: LockFile,
     holder: String,
-    held_before: Option<DateTime<Utc>>,
-    /// The lock of a database elsewhere.
-    _database: Option<File>,
+    /// The lock of the database's file.
+    database: Option<LockFile>,
+}
+
+/// The locks that keep other processes out.
+#[derive(Clone, Debug)]
+pub struct Locks(Vec<Watched>);
+
+impl Locks {
+    /// Who holds a lock now whose file was taken away from this process.
+    pub fn taken_by(&self) -> Option<String> {
+        self.0.iter().find_map(Watched::held_by)
+    }
 }
 
 impl DataFolder {
@@ -82,53 +102,44 @@ impl DataFolder {
             cause,
         };
         make_folder(path).map_err(unusable)?;
-        let mut lock = open_lock(&path.join(LOCK_FILE)).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = held(&mut lock);
-                return Err(FolderError::Held { holder });
-            }
-            Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
-        }
-        let held_before = last_sign(&lock).map_err(unusable)?;
-        write_holder(&mut lock, holder).map_err(unusable)?;
+        let lock = LockFile::take(path.join(LOCK_FILE), holder).map_err(|not| match not {
+            NotTaken::Held(holder) => FolderError::Held { holder },
+            NotTaken::Unusable(cause) => unusable(cause),
+        })?;
         Ok(Self {
             path: path.to_owned(),
             lock,
             holder: holder.to_owned(),
-            held_before,
-            _database: None,
+            database: None,
         })
     }
 
     /// Takes the lock of a database's file too, without waiting: others may come to it from other data
-    /// folders. It stands beside the file, `vigia.lock` for `vigia.db`; so it is the folder's own where
-    /// the database is the one of the data folder.
+    /// folders. It stands beside the file, `vigia.db-lock` for `vigia.db`.
     ///
     /// # Errors
-    /// [`FolderError::DatabaseHeld`] naming the holder; [`FolderError::Unusable`].
-    pub fn with_database(mut self, file: &Path) -> Result<Self, (Self, FolderError)> {
-        match lock_of(file, &self.path, &self.holder) {
-            Ok(lock) => {
-                self._database = lock;
-                Ok(self)
-            }
-            Err(error) => Err((self, error)),
-        }
+    /// [`FolderError::DatabaseHeld`] naming the holder; [`FolderError::DatabaseLock`].
+    pub fn lock_database(&mut self, file: &Path) -> Result<(), FolderError> {
+        self.database = Some(lock_of(file, &self.holder)?);
+        Ok(())
+    }
+
+    /// The locks, for whoever looks whether they still keep others out.
+    pub fn locks(&self) -> Locks {
+        let locks = std::iter::once(&self.lock).chain(&self.database);
+        Locks(locks.map(LockFile::watch).collect())
     }
 
     /// Says that its holder lives. It need not outlive the machine, only the process.
     pub fn live(&self) {
-        // A disk that is full of others' files takes what was there before.
-        let _ = self.lock.write_all_at(self.holder.as_bytes(), 0);
+        self.lock.sign(&self.holder);
     }
 
     /// How long after `now` the process that held it before may have lived within the last
     /// `window`: what it asked of others then still counts there. Nothing where nobody held it.
     pub fn aftermath(&self, window: Duration, now: DateTime<Utc>) -> Duration {
         let most = LATE_SIGN + window;
-        let Some(sign) = self.held_before else {
+        let Some(sign) = self.lock.held_before() else {
             return Duration::ZERO;
         };
         // A clock that was set back leaves it in the future.
@@ -152,8 +163,8 @@ impl DataFolder {
             cause,
         };
         let boot = std::fs::read_to_string(BOOT_ID).map_err(unusable)?;
-        let lock = self.lock.metadata().map_err(unusable)?;
-        Ok(format!("{} {}:{}", boot.trim(), lock.dev(), lock.ino()))
+        let (device, inode) = self.lock.identity();
+        Ok(format!("{} {device}:{inode}", boot.trim()))
     }
 }
 
@@ -173,66 +184,23 @@ pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// When whoever held it before has last said that it lives.
-fn last_sign(lock: &File) -> std::io::Result<Option<DateTime<Utc>>> {
-    let lock = lock.metadata()?;
-    // One that was just made is empty.
-    let held = lock.len() > 0;
-    Ok(held.then_some(lock.modified()?.into()))
-}
-
-fn write_holder(lock: &mut File, holder: &str) -> std::io::Result<()> {
-    lock.set_len(0)?;
-    lock.rewind()?;
-    lock.write_all(holder.as_bytes())?;
-    lock.sync_data()
-}
-
-fn held(lock: &mut File) -> String {
-    let mut holder = String::new();
-    let read = lock.take(HOLDER_MOST).read_to_string(&mut holder);
-    match (read, holder.trim()) {
-        (Ok(_), text) if !text.is_empty() => text.to_owned(),
-        _ => "it has not said which".to_owned(),
-    }
-}
-
-fn open_lock(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-}
-
-/// The lock of a database's file, taken; nothing where it is that of `folder`, which is held.
-fn lock_of(file: &Path, folder: &Path, holder: &str) -> Result<Option<File>, FolderError> {
-    let unusable = |cause| FolderError::Unusable {
-        path: file.display().to_string(),
+/// The lock of a database's file, taken.
+fn lock_of(file: &Path, holder: &str) -> Result<LockFile, FolderError> {
+    let unusable = |path: &Path, cause| FolderError::DatabaseLock {
+        path: path.display().to_string(),
         cause,
     };
-    let beside = place_of(file)
-        .map_err(unusable)?
-        .with_extension(LOCK_SUFFIX);
-    let own = folder.canonicalize().map_err(unusable)?.join(LOCK_FILE);
-    if beside == own {
-        return Ok(None);
-    }
-    let mut lock = open_lock(&beside).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(FolderError::DatabaseHeld {
-                holder: held(&mut lock),
-                path: file.display().to_string(),
-            });
-        }
-        Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
-    }
-    write_holder(&mut lock, holder).map_err(unusable)?;
-    Ok(Some(lock))
+    let place = place_of(file).map_err(|cause| unusable(file, cause))?;
+    let mut name = place.into_os_string();
+    name.push(LOCK_SUFFIX);
+    let beside = PathBuf::from(name);
+    LockFile::take(beside.clone(), holder).map_err(|not| match not {
+        NotTaken::Held(holder) => FolderError::DatabaseHeld {
+            holder,
+            path: file.display().to_string(),
+        },
+        NotTaken::Unusable(cause) => unusable(&beside, cause),
+    })
 }
 
 /// Where a file is, or will be, by whatever links somebody comes to it.
@@ -259,26 +227,39 @@ mod tests {
     fn a_database_is_held_once_from_whichever_folders_and_by_whichever_links() {
         let above = tempfile::tempdir().unwrap();
         let path = |name: &str| above.path().join(name);
+        let held = |told: Result<(), FolderError>| told.unwrap_err().to_string();
         let database = path("a").join("vigia.db");
-        let first = DataFolder::lock(&path("a"), "pid 1").unwrap();
-        let first = first.with_database(&database).unwrap();
+        let mut first = DataFolder::lock(&path("a"), "pid 1").unwrap();
+        first.lock_database(&database).unwrap();
         std::fs::write(&database, "").unwrap();
         std::os::unix::fs::symlink(&database, path("link.db")).unwrap();
         let mut second = DataFolder::lock(&path("b"), "pid 2").unwrap();
         for way in [&database, &path("link.db"), &path("b/../a/vigia.db")] {
-            let Err((back, error)) = second.with_database(way) else {
-                panic!("held twice: {}", way.display());
-            };
-            assert!(error.to_string().contains("(pid 1) works with"), "{error}");
-            second = back;
+            let told = held(second.lock_database(way));
+            assert!(told.contains("(pid 1) works with"), "{told}");
+        }
+        // Another one beside it is another one, whatever it is called.
+        for name in ["a/vigia.sqlite", "a/vigia", "a/vigia.lock"] {
+            second.lock_database(&path(name)).unwrap();
         }
         drop(first);
-        let second = second.with_database(&database).unwrap();
-        // Nor by the folder that the database lies in.
-        let error = DataFolder::lock(&path("a"), "pid 3").unwrap_err();
-        assert!(error.to_string().contains("(pid 2) holds"), "{error}");
+        second.lock_database(&database).unwrap();
+        // Nor from the folder that the database lies in.
+        let mut third = DataFolder::lock(&path("a"), "pid 3").unwrap();
+        let told = held(third.lock_database(&database));
+        assert!(told.contains("(pid 2) works with"), "{told}");
         drop(second);
-        DataFolder::lock(&path("a"), "pid 3").unwrap();
+        third.lock_database(&database).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_taken_is_named() {
+        let above = tempfile::tempdir().unwrap();
+        std::fs::create_dir(above.path().join("vigia.db-lock")).unwrap();
+        let mut folder = DataFolder::lock(&above.path().join("data"), "pid 1").unwrap();
+        let locked = folder.lock_database(&above.path().join("vigia.db"));
+        let told = locked.unwrap_err().to_string();
+        assert!(told.contains("vigia.db-lock cannot be taken"), "{told}");
     }
 
     #[test]
@@ -325,7 +306,7 @@ mod tests {
         first.live();
         drop(first);
         let second = DataFolder::lock(path.path(), "pid 2").unwrap();
-        let sign = second.held_before.unwrap();
+        let sign = second.lock.held_before().unwrap();
         let after = |ms| second.aftermath(WINDOW, sign + chrono::Duration::milliseconds(ms));
         assert_eq!(after(-5000), Duration::from_millis(1500));
         assert_eq!(after(300), Duration::from_millis(1200));

@@ -16,6 +16,7 @@ mod import;
 mod kill_switches;
 mod lease;
 mod location;
+mod lock_file;
 mod migrate;
 mod outbox;
 mod owners;

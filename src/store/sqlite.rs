@@ -72,9 +72,10 @@ impl File {
             (None, _) => Ok(()),
             (Some(opened), Some(found)) if *opened == found => Ok(()),
             _ => Err(StoreError::unavailable(format!(
-                "{} was moved, removed or replaced while it was open: put back the file that was there, \
-                 or stop vigia, put there what should be, and start it again",
-                self.path.display()
+                "{path} was moved, removed or replaced while it was open: put back the file that was \
+                 there, or stop vigia, take away {path}-wal and {path}-shm, which belong to it, put there \
+                 what should be, and start again",
+                path = self.path.display()
             ))),
         }
     }

@@ -83,8 +83,11 @@ fn is_long() -> bool {
 /// Windows scaled about 1:20; in a long run the real ones.
 pub fn script() -> Script {
     if is_long() {
-        // Five minutes would be no better than one.
-        return Script::new().with("connection.refused_pause_ms", 60_000);
+        // Five minutes would be no better than one. A fault is met again and again while it lasts, and
+        // is not to pause the account for good.
+        return Script::new()
+            .with("connection.refused_pause_ms", 60_000)
+            .with("protection.failures_in_a_row", 100);
     }
     scaled()
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, Database};
 use vigia::domain::execution::State;
 use vigia::simulator::LedgerKind;
 
@@ -107,7 +108,9 @@ async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_wh
     let (_, position) = stage.guarded("alice", Deed::Add).await;
     let mut first = stage.start();
     first.until_armed(1).await;
-    std::fs::remove_file(stage.data_dir().join("vigia.lock")).unwrap();
+    for name in ["vigia.lock", "vigia.db-lock"] {
+        std::fs::remove_file(stage.data_dir().join(name)).unwrap();
+    }
     let second = stage.start();
     second.until_armed(1).await;
     let lost = first.until("ownership.lost").await;
@@ -116,6 +119,42 @@ async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_wh
     assert_eq!(first.ended(SOON).await.code(), Some(1));
     // The other one is found still.
     stage.cli(&["health"]).await.ok();
+    stage.endanger(&position);
+    acted(&stage, &second, &position, LedgerKind::MarginAdded, 1).await;
+    let books = stage.agree_after_stop(second).await;
+    assert_eq!(books.states(), [State::Done]);
+}
+
+/// As somebody restores a backup who has not stopped the service: the claim of the other one cannot be
+/// read, and each would go on guarding.
+#[tokio::test]
+async fn who_is_superseded_in_a_folder_that_was_made_anew_ends_too() {
+    let stage = Stage::in_a_file().await;
+    let (_, position) = stage.guarded("alice", Deed::Add).await;
+    let mut first = stage.start();
+    first.until_armed(1).await;
+    let database = stage.database();
+    let backup = stage.data_dir().join("backup");
+    let url = format!("sqlite://{}?mode=rw", database.display());
+    let other = Database::connect(url).await.unwrap();
+    let copied = format!("VACUUM INTO '{}'", backup.display());
+    other.execute_unprepared(&copied).await.unwrap();
+    other.close().await.unwrap();
+    for name in [
+        "vigia.db-wal",
+        "vigia.db-shm",
+        "vigia.db-lock",
+        "vigia.lock",
+    ] {
+        std::fs::remove_file(stage.data_dir().join(name)).unwrap();
+    }
+    std::fs::rename(&backup, &database).unwrap();
+    let second = stage.start();
+    second.until_armed(1).await;
+    let lost = first.until("ownership.lost").await;
+    let holder = format!("pid {}", second.pid());
+    assert!(lost["holder"].as_str().unwrap().contains(&holder), "{lost}");
+    assert_eq!(first.ended(SOON).await.code(), Some(1));
     stage.endanger(&position);
     acted(&stage, &second, &position, LedgerKind::MarginAdded, 1).await;
     let books = stage.agree_after_stop(second).await;

@@ -40,8 +40,9 @@ impl Choice {
     }
 }
 
-/// All accounts, in numbers.
+/// All accounts, in numbers. A number that another version does not tell is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Summary {
     /// How many are served.
     pub accounts: usize,

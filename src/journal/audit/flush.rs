@@ -40,6 +40,7 @@ impl Flusher {
         let desk = Desk {
             file: file.try_clone()?,
             new_in: Some(folder.to_owned()),
+            refused_at: None,
             told: Arc::clone(&told),
         };
         std::thread::Builder::new()
@@ -71,6 +72,9 @@ struct Desk {
     file: File,
     /// The folder that does not surely know the file yet.
     new_in: Option<PathBuf>,
+    /// What was noted when the disk last refused: the system takes that for written from then on, so only
+    /// what is noted later says that the disk takes it again.
+    refused_at: Option<i64>,
     told: Arc<Told>,
 }
 
@@ -90,12 +94,15 @@ impl Desk {
     fn flush(&mut self) -> bool {
         let noted = self.told.noted.load(Ordering::Acquire);
         match self.synced() {
+            Ok(()) if self.refused_at.is_some_and(|refused| noted <= refused) => false,
             Ok(()) => {
+                self.refused_at = None;
                 self.told.failed.store(false, Ordering::Release);
                 self.told.flushed.store(noted, Ordering::Release);
                 true
             }
             Err(error) => {
+                self.refused_at = Some(noted);
                 if !self.told.failed.swap(true, Ordering::AcqRel) {
                     tracing::warn!(
                         event = "audit.head_unwritten", %error,
