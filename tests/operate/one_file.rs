@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 use vigia::domain::execution::State;
+use vigia::domain::position::Position;
 use vigia::simulator::LedgerKind;
 
 use crate::outage::{acted, journal};
@@ -101,16 +102,8 @@ async fn while_the_file_is_away_guards_go_on_elsewhere_and_it_is_told() {
     .unwrap();
 }
 
-/// A lock's file looks like something left behind.
-#[tokio::test]
-async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_whom() {
-    let stage = Stage::in_a_file().await;
-    let (_, position) = stage.guarded("alice", Deed::Add).await;
-    let mut first = stage.start();
-    first.until_armed(1).await;
-    for name in ["vigia.lock", "vigia.db-lock"] {
-        std::fs::remove_file(stage.data_dir().join(name)).unwrap();
-    }
+/// Somebody has let another process in: it takes over, and the earlier one ends and says by whom.
+async fn is_superseded(stage: Stage, mut first: Watchman, position: &Position) {
     let second = stage.start();
     second.until_armed(1).await;
     let lost = first.until("ownership.lost").await;
@@ -119,10 +112,23 @@ async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_wh
     assert_eq!(first.ended(SOON).await.code(), Some(1));
     // The other one is found still.
     stage.cli(&["health"]).await.ok();
-    stage.endanger(&position);
-    acted(&stage, &second, &position, LedgerKind::MarginAdded, 1).await;
+    stage.endanger(position);
+    acted(&stage, &second, position, LedgerKind::MarginAdded, 1).await;
     let books = stage.agree_after_stop(second).await;
     assert_eq!(books.states(), [State::Done]);
+}
+
+/// A lock's file looks like something left behind.
+#[tokio::test]
+async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_whom() {
+    let stage = Stage::in_a_file().await;
+    let (_, position) = stage.guarded("alice", Deed::Add).await;
+    let first = stage.start();
+    first.until_armed(1).await;
+    for name in ["vigia.lock", "vigia.db-lock"] {
+        std::fs::remove_file(stage.data_dir().join(name)).unwrap();
+    }
+    is_superseded(stage, first, &position).await;
 }
 
 /// As somebody restores a backup who has not stopped the service: the claim of the other one cannot be
@@ -131,7 +137,7 @@ async fn who_is_superseded_although_a_lock_was_to_prevent_it_ends_and_says_by_wh
 async fn who_is_superseded_in_a_folder_that_was_made_anew_ends_too() {
     let stage = Stage::in_a_file().await;
     let (_, position) = stage.guarded("alice", Deed::Add).await;
-    let mut first = stage.start();
+    let first = stage.start();
     first.until_armed(1).await;
     let database = stage.database();
     let backup = stage.data_dir().join("backup");
@@ -149,14 +155,5 @@ async fn who_is_superseded_in_a_folder_that_was_made_anew_ends_too() {
         std::fs::remove_file(stage.data_dir().join(name)).unwrap();
     }
     std::fs::rename(&backup, &database).unwrap();
-    let second = stage.start();
-    second.until_armed(1).await;
-    let lost = first.until("ownership.lost").await;
-    let holder = format!("pid {}", second.pid());
-    assert!(lost["holder"].as_str().unwrap().contains(&holder), "{lost}");
-    assert_eq!(first.ended(SOON).await.code(), Some(1));
-    stage.endanger(&position);
-    acted(&stage, &second, &position, LedgerKind::MarginAdded, 1).await;
-    let books = stage.agree_after_stop(second).await;
-    assert_eq!(books.states(), [State::Done]);
+    is_superseded(stage, first, &position).await;
 }
