@@ -14,7 +14,7 @@ use vigia::domain::position::Position;
 use vigia::domain::rules::RuleKind;
 use vigia::journal::{Execution, Filter, Journal};
 use vigia::queue::{Entry, JobQueue, JobState, NewJob};
-use vigia::simulator::{LedgerEntry, LedgerKind, LedgerSource};
+use vigia::simulator::{AccountConfig, LedgerEntry, LedgerKind, LedgerSource};
 use vigia::store::{Epoch, NewAccount, NewAutomation, Store};
 
 use crate::redis_server::RedisServer;
@@ -117,8 +117,21 @@ impl Scene {
 
     /// An account with so many positions of 10x as are opened for it later: none yet.
     pub async fn player(&self, name: &str) -> Player {
-        let owner = self.stage.owner(name);
-        let id = self.add_account(name, owner.credentials.clone()).await;
+        self.player_of(self.stage.owner(name)).await
+    }
+
+    /// An account with so many satoshis.
+    pub async fn player_who_has(&self, balance_sats: i64, name: &str) -> Player {
+        let rich = |config| AccountConfig {
+            balance_sats,
+            ..config
+        };
+        self.player_of(self.stage.owner_of(name, rich)).await
+    }
+
+    async fn player_of(&self, owner: Owner) -> Player {
+        let name = owner.name.clone();
+        let id = self.add_account(&name, owner.credentials.clone()).await;
         Player { id, owner }
     }
 
